@@ -1,0 +1,69 @@
+//! Who may do what: API keys and their scopes.
+
+use async_trait::async_trait;
+
+use crate::connect::SecretHash;
+use crate::delivery::texts;
+use crate::{KeyId, StoreResult, TenantId, Timestamp};
+
+/// What a key may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Look.
+    Read,
+    /// Speak to Slack.
+    Send,
+    /// Connect, configure, hand out keys.
+    Manage,
+}
+
+texts!(Scope { Read = "read", Send = "send", Manage = "manage" });
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Send, Self::Manage];
+}
+
+/// An API key. Its secret is not here: the store knows only the hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: KeyId,
+    /// The tenant it is bound to; `None` for a platform key.
+    pub tenant: Option<TenantId>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant the caller is bound to; `None` for the platform itself.
+    pub tenant: Option<TenantId>,
+    /// What the caller may do.
+    pub scopes: Vec<Scope>,
+    /// How the caller is called in audit entries and on pages. No secret.
+    pub name: String,
+}
+
+impl Caller {
+    /// Whether the caller may do this.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+/// The beginning of every key, so that secret scanners and people know one.
+pub const KEY_PREFIX: &str = "tl_";
+
+/// The store's record of API keys.
+#[async_trait]
+pub trait Keys {
+    /// Keeps a key by its secret's hash.
+    async fn key_store(&self, key: ApiKey, secret: SecretHash) -> StoreResult<()>;
+
+    /// The key behind a secret.
+    async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>>;
+}

@@ -1,0 +1,186 @@
+//! The inbox: the durable record of what Slack sent.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tautline_slack::request::{Kind, Origin, Routing};
+
+use crate::delivery::{Delivery, NewDelivery, texts};
+use crate::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
+
+/// A request that is on record.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its id.
+    pub id: RequestId,
+    /// Whose it is; `None` while it matches no installation.
+    pub tenant: Option<TenantId>,
+    /// The installation it came through; the company's own workspace may have none.
+    pub installation: Option<InstallationId>,
+    /// Which of Slack's ways of asking.
+    pub kind: Kind,
+    /// What is asked within the kind.
+    pub name: String,
+    /// Slack's `event_id`; other kinds have none.
+    pub slack_id: Option<String>,
+    /// The workspace of the installation, as Slack named it.
+    pub team_id: Option<String>,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// When it is no longer worth delivering.
+    pub expires_at: Timestamp,
+    /// The content type as it came.
+    pub content_type: Option<String>,
+    /// The bytes as they came.
+    pub body: Bytes,
+}
+
+/// What Slack was told, for kinds that Slack waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerState {
+    /// Slack does not wait for words.
+    NotHeld,
+    /// Slack waits.
+    Waiting,
+    /// The handler's own words went back.
+    Answered,
+    /// The kind's fallback went back.
+    Fallback,
+    /// Nothing went back: the process died, or the commit came too late. Replayable by hand.
+    Unanswered,
+}
+
+texts!(AnswerState {
+    NotHeld = "not_held",
+    Waiting = "waiting",
+    Answered = "answered",
+    Fallback = "fallback",
+    Unanswered = "unanswered",
+});
+
+/// By which a request is known twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenKey(pub [u8; 32]);
+
+impl SeenKey {
+    /// An event is known by the installation that Slack names and its `event_id`, which Slack's retries keep.
+    /// Everything else is known by its own signature: Slack does not retry it, a replay repeats it.
+    pub fn of(routing: &Routing, signature: &[u8; 32]) -> Self {
+        let mut hash = Sha256::new();
+        match &routing.event_id {
+            Some(event_id) => {
+                let Origin { app, .. } = &routing.origin;
+                let place = routing.origin.places().first().copied().unwrap_or_default().to_owned();
+                for part in [app.as_ref().map_or("", |app| app.as_str()), &place, event_id] {
+                    hash.update(part.len().to_le_bytes());
+                    hash.update(part);
+                }
+            }
+            None => hash.update(signature),
+        }
+        Self(hash.finalize().into())
+    }
+}
+
+/// A verified request, with its tenant and its deliveries, about to be made durable.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// The request.
+    pub request: std::sync::Arc<Request>,
+    /// By which it is known twice.
+    pub seen: SeenKey,
+    /// Whether Slack waits for words.
+    pub answer: AnswerState,
+    /// To whom it goes.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is durable.
+    Stored,
+    /// It was durable before: a retry of Slack's, or a replay. Nothing was written.
+    AlreadySeen,
+}
+
+/// A request as the inbox lists it: without its body.
+#[derive(Clone, Debug)]
+pub struct RequestSummary {
+    /// The request; its body is empty in lists.
+    pub request: Request,
+    /// What Slack was told.
+    pub answer: AnswerState,
+    /// To whom it went.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Whose requests are looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// A tenant's.
+    Tenant(&'a TenantId),
+    /// Those that matched no installation: for the platform's admin alone.
+    Unclaimed,
+}
+
+/// Which requests are looked for.
+#[derive(Clone, Debug, Default)]
+pub struct RequestFilter {
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// Of this name within the kind.
+    pub name: Option<String>,
+    /// Of this workspace.
+    pub team_id: Option<String>,
+    /// Received then or later.
+    pub since: Option<Timestamp>,
+}
+
+/// The store's record of requests.
+#[async_trait]
+pub trait Inbox {
+    /// Makes a request durable together with its deliveries, in one commit, unless it was seen before.
+    async fn request_accept(&self, incoming: Incoming) -> StoreResult<Accepted>;
+
+    /// Puts on record what Slack is told. Only a waiting request changes.
+    async fn request_answered(
+        &self,
+        tenant: &TenantId,
+        id: RequestId,
+        answer: AnswerState,
+    ) -> StoreResult<()>;
+
+    /// Lists requests, newest first.
+    async fn requests(
+        &self,
+        whose: Whose<'_>,
+        filter: &RequestFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<RequestSummary>>;
+
+    /// One request, with its body.
+    async fn request(&self, whose: Whose<'_>, id: RequestId) -> StoreResult<Option<RequestSummary>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use tautline_slack::{AppId, TeamId};
+
+    use super::*;
+
+    fn event(team: &str, event_id: Option<&str>) -> Routing {
+        let origin =
+            Origin { app: Some(AppId::new("A1")), team: Some(TeamId::new(team)), ..Origin::default() };
+        Routing { kind: Kind::Event, name: "message".into(), event_id: event_id.map(str::to_owned), origin }
+    }
+
+    #[test]
+    fn an_event_is_known_by_its_id_whatever_its_signature() {
+        let key = |team, id, signature| SeenKey::of(&event(team, id), &[signature; 32]);
+        assert_eq!(key("T1", Some("Ev1"), 1), key("T1", Some("Ev1"), 2));
+        assert_ne!(key("T1", Some("Ev1"), 1), key("T2", Some("Ev1"), 1), "another installation");
+        assert_ne!(key("T1", Some("Ev1"), 1), key("T1", Some("Ev2"), 1));
+        assert_ne!(key("T1", None, 1), key("T1", None, 2), "without an id, the signature");
+    }
+}

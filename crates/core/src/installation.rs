@@ -1,0 +1,203 @@
+//! Installations: our app in one workspace or one org, belonging to one tenant.
+
+use async_trait::async_trait;
+use tautline_slack::oauth::Access;
+use tautline_slack::request::{InstallKey, Origin};
+use tautline_slack::{AppId, AuthTest, EnterpriseId, TeamId, Token};
+
+use crate::delivery::texts;
+use crate::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp};
+
+/// An installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// Its id; a re-install keeps it.
+    pub id: InstallationId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What Slack told of it.
+    pub facts: Facts,
+    /// Whether it works.
+    pub health: Health,
+    /// When it was first made.
+    pub installed_at: Timestamp,
+    /// When it was last made anew.
+    pub updated_at: Timestamp,
+}
+
+/// What Slack tells of an installation. No secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The app.
+    pub app: AppId,
+    /// The workspace; `None` when org-wide.
+    pub team: Option<TeamId>,
+    /// The workspace's name.
+    pub team_name: Option<String>,
+    /// The org: an attribute, unless the installation is org-wide.
+    pub enterprise: Option<EnterpriseId>,
+    /// The org's name.
+    pub enterprise_name: Option<String>,
+    /// Whether the app is installed in the org as a whole.
+    pub is_enterprise_install: bool,
+    /// What the bot may do.
+    pub scopes: Vec<String>,
+    /// The bot's user.
+    pub bot_user_id: Option<String>,
+    /// The bot.
+    pub bot_id: Option<String>,
+}
+
+/// Whether an installation works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// Its tokens were good when last used.
+    Connected,
+    /// It has to be connected again.
+    Broken,
+}
+
+texts!(Health { Connected = "connected", Broken = "broken" });
+
+/// What an installation is allowed to act with.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Whose token it is.
+    pub kind: CredentialKind,
+    /// The token.
+    pub token: Token,
+    /// What renews it, with token rotation.
+    pub refresh_token: Option<Token>,
+    /// When it ends, with token rotation.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Whose token it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// The bot's.
+    Bot,
+    /// That of the user who consented.
+    User,
+    /// The URL of a granted webhook.
+    IncomingWebhook,
+}
+
+texts!(CredentialKind { Bot = "bot", User = "user", IncomingWebhook = "incoming_webhook" });
+
+/// Something to be installed.
+#[derive(Clone, Debug)]
+pub struct NewInstallation {
+    /// The id it takes, if it is new.
+    pub id: InstallationId,
+    /// Whose it will be.
+    pub tenant: TenantId,
+    /// What Slack told of it.
+    pub facts: Facts,
+    /// What it acts with; the bot's first.
+    pub credentials: Vec<Credential>,
+}
+
+/// Slack's answer does not make an installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// Only a user token was granted.
+    #[error("Slack granted no bot token: the app asks for no bot scopes, or has no bot user")]
+    NoBotToken,
+    /// Neither a workspace nor an org was named.
+    #[error("Slack named neither a workspace nor an org")]
+    NoPlace,
+}
+
+impl Facts {
+    /// The installation's unique name.
+    pub fn key(&self) -> Result<InstallKey, Unusable> {
+        match (&self.team, &self.enterprise) {
+            (_, Some(enterprise)) if self.is_enterprise_install => Ok(InstallKey::org(&self.app, enterprise)),
+            (Some(team), _) => Ok(InstallKey::workspace(&self.app, team)),
+            (None, Some(enterprise)) => Ok(InstallKey::org(&self.app, enterprise)),
+            (None, None) => Err(Unusable::NoPlace),
+        }
+    }
+}
+
+impl NewInstallation {
+    /// Reads the answers of `oauth.v2.access` and `auth.test` together. `now` is when the first came: tokens
+    /// live from there.
+    pub fn from_oauth(
+        id: InstallationId,
+        tenant: TenantId,
+        access: Access,
+        tested: &AuthTest,
+        now: Timestamp,
+    ) -> Result<Self, Unusable> {
+        let facts = Facts {
+            app: access.app_id,
+            team_name: access.team.as_ref().and_then(|team| team.name.clone()),
+            team: access.team.map(|team| team.id),
+            enterprise_name: access.enterprise.as_ref().and_then(|enterprise| enterprise.name.clone()),
+            enterprise: access.enterprise.map(|enterprise| enterprise.id),
+            is_enterprise_install: access.is_enterprise_install,
+            scopes: tautline_slack::scopes::parse(&access.scope),
+            bot_user_id: access.bot_user_id.or_else(|| tested.user_id.clone()),
+            bot_id: tested.bot_id.clone(),
+        };
+        facts.key()?;
+        let ends = |lifetime_s: Option<i64>| {
+            let lifetime_s = u64::try_from(lifetime_s?).ok()?;
+            Some(now.after(std::time::Duration::from_secs(lifetime_s)))
+        };
+        let mut credentials = vec![Credential {
+            kind: CredentialKind::Bot,
+            token: access.access_token.ok_or(Unusable::NoBotToken)?,
+            refresh_token: access.refresh_token,
+            expires_at: ends(access.expires_in),
+        }];
+        if let Some(user) = access.authed_user
+            && let Some(token) = user.access_token
+        {
+            let (refresh_token, expires_at) = (user.refresh_token, ends(user.expires_in));
+            credentials.push(Credential { kind: CredentialKind::User, token, refresh_token, expires_at });
+        }
+        if let Some(webhook) = access.incoming_webhook {
+            let kind = CredentialKind::IncomingWebhook;
+            credentials.push(Credential { kind, token: webhook.url, refresh_token: None, expires_at: None });
+        }
+        Ok(Self { id, tenant, facts, credentials })
+    }
+}
+
+/// What became of an install.
+#[derive(Clone, Debug)]
+pub enum Installed {
+    /// It is there, new or renewed.
+    Done(Installation),
+    /// The workspace or org belongs to another tenant: nothing was changed, and nothing may be revoked, as it
+    /// may be the very same token.
+    BelongsToAnother {
+        /// Whose it is. For the audit, never for the person at the screen.
+        tenant: TenantId,
+    },
+}
+
+/// The store's record of installations.
+#[async_trait]
+pub trait Installations {
+    /// The installation that Slack names, whoever's it is: this is how a request finds its tenant.
+    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>>;
+
+    /// Stores an installation with its credentials, in one commit.
+    async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed>;
+
+    /// A tenant's installations, newest first.
+    async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>>;
+
+    /// The token that an installation of a tenant acts with.
+    async fn installation_token(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        kind: CredentialKind,
+    ) -> StoreResult<Option<Token>>;
+}

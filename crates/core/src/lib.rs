@@ -1,0 +1,32 @@
+//! What the gateway *is*: its tenants, their installations, the inbox and its deliveries, the rules by which
+//! they move, and the ports ([`Store`], [`Vault`], [`Clock`], [`Rng`]) through which it reaches the world.
+//!
+//! Nothing here does I/O. Time and randomness are arguments; what rests on disk and what crosses the network
+//! is somebody else's business.
+
+pub mod access;
+pub mod audit;
+pub mod connect;
+pub mod delivery;
+pub mod endpoint;
+pub mod inbox;
+pub mod installation;
+pub mod kinds;
+pub mod limits;
+pub mod schedule;
+
+mod clock;
+mod ids;
+mod page;
+mod rng;
+mod store;
+mod tenant;
+mod vault;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use ids::{DeliveryId, EndpointId, IdError, InstallationId, KeyId, LinkId, RequestId};
+pub use page::{Cursor, Page, PageRequest};
+pub use rng::{Rng, SystemRng};
+pub use store::{Readiness, Store, StoreError, StoreResult};
+pub use tenant::{Tenant, TenantId, TenantIdError, TenantRecorded, Tenants};
+pub use vault::{Place, Purpose, Vault, VaultError};

@@ -1,0 +1,65 @@
+//! Every limit of the gateway, once. Nothing is unbounded.
+
+use std::time::Duration;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An inbound body. Slack's largest (a view of 250 kB, percent-encoded) fits with room to spare.
+pub const INBOUND_BODY_BYTES: usize = 1024 * 1024;
+/// How long a request waits for its commit before Slack gets a 503.
+pub const COMMIT_BUDGET: Duration = Duration::from_millis(500);
+/// How long Slack is kept waiting for a handler, from receipt, commit included: Slack gives up at 3 s.
+pub const HOLD: Duration = Duration::from_millis(2500);
+/// Requests that share one commit.
+pub const COMMIT_BATCH: usize = 1024;
+/// Writes that wait for the writer. More wait outside, within the commit budget.
+pub const WRITE_QUEUE: usize = 1024;
+
+/// One attempt at an endpoint, connection and answer included.
+pub const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The part of it that connecting may take. Short, so that an unreachable endpoint is known to be so before
+/// Slack must have an answer.
+pub const ENDPOINT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a delivery belongs to whoever took it: twice the longest attempt.
+pub const LEASE: Duration = MINUTE;
+/// Attempts under way at one endpoint.
+pub const IN_FLIGHT_PER_ENDPOINT: usize = 64;
+/// What is kept of an endpoint's answer; a longer answer is a failure, as half of it would be nonsense.
+pub const ENDPOINT_ANSWER_BYTES: usize = 64 * 1024;
+/// How often the sweep looks for deliveries that are due.
+pub const SWEEP: Duration = Duration::from_millis(200);
+/// The longest wait that an endpoint's `Retry-After` can ask for.
+pub const RETRY_AFTER: Duration = DAY;
+
+/// One call of Slack's Web API.
+pub const SLACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// An answer of Slack's that we read ourselves. (What the proxy passes on is streamed.)
+pub const SLACK_ANSWER_BYTES: usize = 1024 * 1024;
+/// A call that passes through the Web API proxy.
+pub const PROXY_BODY_BYTES: usize = 1024 * 1024;
+/// A body of our own API.
+pub const API_BODY_BYTES: usize = 256 * 1024;
+
+/// The life of an OAuth `state`, equal to that of Slack's code.
+pub const OAUTH_STATE: Duration = Duration::from_secs(10 * 60);
+/// The life of a connect link.
+pub const CONNECT_LINK: Duration = HOUR;
+
+/// How long `seen` remembers: Slack's delayed events retry for a day, and clocks differ.
+pub const SEEN: Duration = Duration::from_secs(26 * 60 * 60);
+/// How long an event is redelivered.
+pub const EVENT_LIFE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+/// The life of a `response_url`: after it nothing can be said to the person who clicked.
+pub const INTERACTION_LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// Entries on a page, unless asked for.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Entries on a page at most.
+pub const PAGE_MAX: u32 = 500;
+/// A tenant's name.
+pub const TENANT_NAME_CHARS: usize = 200;
+
+/// How long a stopping server finishes what is in hand; the rest is left to leases.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);

@@ -1,0 +1,31 @@
+//! Randomness as an argument.
+
+/// A source of random bytes, good enough for keys.
+pub trait Rng: Send + Sync + 'static {
+    /// Fills the buffer.
+    fn fill(&self, buffer: &mut [u8]);
+}
+
+impl dyn Rng {
+    /// Random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    /// A number in `0..=max`. The bias of the remainder is of no matter where this is used: for jitter.
+    pub fn up_to(&self, max: u64) -> u64 {
+        u64::from_le_bytes(self.bytes()) % max.saturating_add(1).max(1)
+    }
+}
+
+/// The operating system's generator.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRng;
+
+impl Rng for SystemRng {
+    fn fill(&self, buffer: &mut [u8]) {
+        getrandom::fill(buffer).expect("the operating system gives random bytes");
+    }
+}

@@ -1,0 +1,54 @@
+//! The store: everything that must survive. A port; each aggregate's half stands beside its types.
+
+use crate::access::Keys;
+use crate::audit::Audit;
+use crate::connect::Connects;
+use crate::delivery::Deliveries;
+use crate::endpoint::Endpoints;
+use crate::inbox::Inbox;
+use crate::installation::Installations;
+use crate::{Tenants, VaultError};
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database cannot be reached, is full, locked, read-only …: nothing was stored.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A row is not what it should be.
+    #[error("the store holds a row that cannot be read")]
+    Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A sealed value does not open.
+    #[error("a sealed value in {table} {row} does not open")]
+    Sealed {
+        /// The table.
+        table: &'static str,
+        /// The row, by its id.
+        row: String,
+        /// Why, and what to do.
+        #[source]
+        source: VaultError,
+    },
+}
+
+/// The result of a store's method.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// The whole store.
+#[async_trait::async_trait]
+pub trait Store:
+    Tenants + Keys + Installations + Connects + Endpoints + Inbox + Deliveries + Audit + Send + Sync + 'static
+{
+    /// Whether a write would go through now, and the durability settings in force, for `/readyz`.
+    async fn readiness(&self) -> StoreResult<Readiness>;
+}
+
+/// What the store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// The engine, and the version of its schema.
+    pub engine: String,
+    /// The durability settings, read from the running connection.
+    pub durability: String,
+}

@@ -1,0 +1,91 @@
+//! Connect links, and the nonces of OAuth states.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Row, params};
+use tautline_core::connect::{ConnectLink, Connects, SecretHash};
+use tautline_core::{LinkId, StoreResult, TenantId, Timestamp};
+
+use super::{SqliteStore, value};
+
+#[async_trait]
+impl Connects for SqliteStore {
+    async fn connect_link_store(
+        &self,
+        link: ConnectLink,
+        secret: SecretHash,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        let stored = self.writer.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO connect_links (id, tenant_id, secret_hash, return_to, created_at, expires_at)
+                     VALUES (?, ?, ?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    link.id.as_bytes(),
+                    link.tenant.as_str(),
+                    secret.0,
+                    link.return_to,
+                    now.as_micros(),
+                    link.expires_at.as_micros(),
+                ])?;
+            Ok(())
+        });
+        stored.await
+    }
+
+    async fn connect_link(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<ConnectLink>> {
+        let found = self.readers.read(move |connection| {
+            let link = connection
+                .prepare_cached(
+                    "SELECT id, tenant_id, return_to, expires_at FROM connect_links
+                     WHERE secret_hash = ? AND consumed_at IS NULL AND expires_at > ?",
+                )?
+                .query_row(params![secret.0, now.as_micros()], read)
+                .optional()?;
+            Ok(link)
+        });
+        found.await
+    }
+
+    async fn connect_link_consume(&self, tenant: &TenantId, link: LinkId, now: Timestamp) -> StoreResult<()> {
+        let tenant = tenant.clone();
+        let consumed = self.writer.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE connect_links SET consumed_at = ?
+                     WHERE id = ? AND tenant_id = ? AND consumed_at IS NULL",
+                )?
+                .execute(params![now.as_micros(), link.as_bytes(), tenant.as_str()])?;
+            Ok(())
+        });
+        consumed.await
+    }
+
+    async fn nonce_consume(
+        &self,
+        nonce: SecretHash,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        let consumed = self.writer.write(move |connection| {
+            connection
+                .prepare_cached("DELETE FROM nonces WHERE expires_at <= ?")?
+                .execute([now.as_micros()])?;
+            let inserted = connection
+                .prepare_cached("INSERT INTO nonces (hash, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING")?
+                .execute(params![nonce.0, expires_at.as_micros()])?;
+            Ok(inserted == 1)
+        });
+        consumed.await
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<ConnectLink> {
+    Ok(ConnectLink {
+        id: LinkId::from_bytes(value::id(row, "id")?),
+        tenant: value::parsed(row, "tenant_id")?,
+        return_to: row.get("return_to")?,
+        expires_at: value::time(row, "expires_at")?,
+    })
+}

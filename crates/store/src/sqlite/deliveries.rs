@@ -1,0 +1,315 @@
+//! Deliveries and their attempts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::{Connection, Row, params};
+use secrecy::ExposeSecret;
+use tautline_core::delivery::{
+    Answer, Attempt, AttemptResult, DeadReason, Deliveries, Delivery, DeliveryState, Finished, Leased,
+    NewDelivery, Reap,
+};
+use tautline_core::inbox::Request;
+use tautline_core::schedule::Next;
+use tautline_core::{
+    DeliveryId, EndpointId, Place, RequestId, StoreError, StoreResult, TenantId, Timestamp, Vault,
+};
+
+use super::{SqliteStore, inbox, reap, value};
+
+#[async_trait]
+impl Deliveries for SqliteStore {
+    async fn delivery_lease(
+        &self,
+        now: Timestamp,
+        leased_until: Timestamp,
+        free: &[(EndpointId, usize)],
+    ) -> StoreResult<Vec<Leased>> {
+        let free = free.to_vec();
+        let taken = self.writer.write(move |connection| {
+            let mut taken = Vec::new();
+            for (endpoint, slots) in &free {
+                taken.extend(lease(connection, now, leased_until, *endpoint, *slots)?);
+            }
+            Ok(taken)
+        });
+        let open = |(mut leased, mut request, sealed): (Leased, Request, Vec<u8>)| {
+            request.body = match inbox::open_body(self.vault.as_ref(), &request, &sealed) {
+                Ok(body) => body,
+                // The lease runs out, and the schedule with it: a row that never opens ends as a dead letter.
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(request = %request.id, %error, cause, "a request cannot be delivered");
+                    return None;
+                }
+            };
+            leased.request = Arc::new(request);
+            Some(leased)
+        };
+        Ok(taken.await?.into_iter().filter_map(open).collect())
+    }
+
+    async fn delivery_finish(
+        &self,
+        tenant: &TenantId,
+        delivery: DeliveryId,
+        attempt: &Attempt,
+        next: &Next,
+    ) -> StoreResult<Finished> {
+        let (tenant, attempt, next) = (tenant.clone(), attempt.clone(), next.clone());
+        let vault = self.vault.clone();
+        let finished = self.writer.write(move |connection| {
+            let (state, next_at, dead_reason) = match &next {
+                Next::Delivered => (DeliveryState::Delivered, None, None),
+                Next::Retry { at } => (DeliveryState::Ready, Some(at.as_micros()), None),
+                Next::Dead { reason } => (DeliveryState::Dead, None, Some(reason.as_str())),
+            };
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = ?, next_at = ?, dead_reason = ?, leased_until = NULL
+                     WHERE id = ? AND tenant_id = ? AND state = 'leased' AND attempt = ?",
+                )?
+                .execute(params![
+                    state.as_str(),
+                    next_at,
+                    dead_reason,
+                    delivery.as_bytes(),
+                    tenant.as_str(),
+                    attempt.number
+                ])?;
+            if changed == 0 {
+                return Ok(Finished::Fenced);
+            }
+            insert_attempt(connection, vault.as_ref(), &tenant, delivery, &attempt)?;
+            Ok(Finished::Recorded)
+        });
+        finished.await
+    }
+
+    async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize> {
+        self.writer.write(move |connection| Ok(reap::reap(connection, now, which)?)).await
+    }
+}
+
+pub(super) fn insert(
+    connection: &Connection,
+    tenant: &TenantId,
+    request: &Request,
+    delivery: &NewDelivery,
+) -> rusqlite::Result<()> {
+    let (state, attempt, next_at) = match delivery.leased_until {
+        Some(_) => (DeliveryState::Leased, 1, None),
+        None => (DeliveryState::Ready, 0, Some(request.received_at.as_micros())),
+    };
+    connection
+        .prepare_cached(
+            "INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at,
+               leased_until, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            delivery.id.as_bytes(),
+            tenant.as_str(),
+            request.id.as_bytes(),
+            delivery.endpoint.as_bytes(),
+            delivery.answers,
+            state.as_str(),
+            attempt,
+            next_at,
+            delivery.leased_until.map(Timestamp::as_micros),
+            request.expires_at.as_micros(),
+        ])?;
+    Ok(())
+}
+
+/// Takes what is due, and brings the request with it, its body still sealed.
+fn lease(
+    connection: &Connection,
+    now: Timestamp,
+    leased_until: Timestamp,
+    endpoint: EndpointId,
+    slots: usize,
+) -> rusqlite::Result<Vec<(Leased, Request, Vec<u8>)>> {
+    let columns = inbox::COLUMNS;
+    let due = connection
+        .prepare_cached(&format!(
+            "SELECT d.id AS delivery_id, d.answers, d.attempt, {columns}, i.sealed_body
+             FROM deliveries d JOIN inbox i ON i.id = d.request_id
+             WHERE d.endpoint_id = ? AND d.state = 'ready' AND d.next_at <= ? AND d.expires_at > ?
+             ORDER BY d.next_at LIMIT ?"
+        ))?
+        .query_map(
+            params![
+                endpoint.as_bytes(),
+                now.as_micros(),
+                now.as_micros(),
+                i64::try_from(slots).unwrap_or(i64::MAX)
+            ],
+            |row| {
+                let request = inbox::read(row, Bytes::new())?;
+                let leased = Leased {
+                    id: DeliveryId::from_bytes(value::id(row, "delivery_id")?),
+                    endpoint,
+                    answers: row.get("answers")?,
+                    attempt: row.get::<_, u32>("attempt")? + 1,
+                    request: Arc::new(request.clone()),
+                };
+                Ok((leased, request, row.get("sealed_body")?))
+            },
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let mut take = connection.prepare_cached(
+        "UPDATE deliveries SET state = 'leased', attempt = ?, leased_until = ?, next_at = NULL WHERE id = ?",
+    )?;
+    for (leased, ..) in &due {
+        take.execute(params![leased.attempt, leased_until.as_micros(), leased.id.as_bytes()])?;
+    }
+    Ok(due)
+}
+
+fn answer_place<'a>(tenant: &'a TenantId, row: &'a [u8]) -> Place<'a> {
+    Place { tenant: Some(tenant), table: "attempts", row, field: "answer" }
+}
+
+fn row_name(delivery: DeliveryId, number: u32) -> Vec<u8> {
+    [delivery.as_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+fn insert_attempt(
+    connection: &Connection,
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    delivery: DeliveryId,
+    attempt: &Attempt,
+) -> rusqlite::Result<()> {
+    let (outcome, answer, error) = match &attempt.result {
+        Some(AttemptResult::Answered(answer)) => ("answered", Some(answer), None),
+        Some(AttemptResult::Refused { answer, .. }) => ("refused", Some(answer), None),
+        Some(AttemptResult::NotReached { error }) => ("not_reached", None, Some(error)),
+        Some(AttemptResult::Unknown { error }) => ("unknown", None, Some(error)),
+        None => ("interrupted", None, None),
+    };
+    let row = row_name(delivery, attempt.number);
+    let seal = |answer: &Answer| vault.seal(answer_place(tenant, &row), &answer.body);
+    connection
+        .prepare_cached(
+            "INSERT INTO attempts (delivery_id, number, tenant_id, started_at, duration_us, outcome, status,
+               content_type, sealed_answer, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            delivery.as_bytes(),
+            attempt.number,
+            tenant.as_str(),
+            attempt.started_at.as_micros(),
+            attempt.duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
+            outcome,
+            answer.map(|answer| answer.status),
+            answer.and_then(|answer| answer.content_type.as_deref()),
+            answer.map(seal),
+            error,
+        ])?;
+    Ok(())
+}
+
+/// The deliveries of a request with their attempts; the answers only with a vault to open them.
+pub(super) fn of(
+    connection: &Connection,
+    request: &Request,
+    vault: Option<&dyn Vault>,
+) -> StoreResult<Vec<Delivery>> {
+    let Some(tenant) = &request.tenant else { return Ok(Vec::new()) };
+    let rows = || -> rusqlite::Result<Vec<(Delivery, Vec<AttemptRow>)>> {
+        let deliveries = connection
+            .prepare_cached(
+                "SELECT id, request_id, endpoint_id, answers, state, next_at, dead_reason FROM deliveries
+                 WHERE request_id = ? AND tenant_id = ? ORDER BY answers DESC, id",
+            )?
+            .query_map(params![request.id.as_bytes(), tenant.as_str()], read)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut attempts = connection.prepare_cached(
+            "SELECT number, started_at, duration_us, outcome, status, content_type, sealed_answer, error
+             FROM attempts WHERE delivery_id = ? ORDER BY number",
+        )?;
+        let mut with_attempts = |delivery: Delivery| {
+            let rows = attempts.query_map([delivery.id.as_bytes()], AttemptRow::read)?;
+            Ok((delivery, rows.collect::<rusqlite::Result<Vec<_>>>()?))
+        };
+        deliveries.into_iter().map(&mut with_attempts).collect()
+    };
+    let rows = rows().map_err(super::failure::Failure::from)?;
+    let complete = |(mut delivery, attempts): (Delivery, Vec<AttemptRow>)| {
+        let id = delivery.id;
+        let open = |attempt: AttemptRow| attempt.open(tenant, id, vault);
+        delivery.attempts = attempts.into_iter().map(open).collect::<StoreResult<_>>()?;
+        Ok(delivery)
+    };
+    rows.into_iter().map(complete).collect()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let dead = row.get::<_, Option<String>>("dead_reason")?;
+    Ok(Delivery {
+        id: DeliveryId::from_bytes(value::id(row, "id")?),
+        request: RequestId::from_bytes(value::id(row, "request_id")?),
+        endpoint: EndpointId::from_bytes(value::id(row, "endpoint_id")?),
+        answers: row.get("answers")?,
+        state: value::named(row, "state", DeliveryState::from_name)?,
+        next_at: value::time_opt(row, "next_at")?,
+        dead: dead.map(|_| value::named(row, "dead_reason", DeadReason::from_name)).transpose()?,
+        attempts: Vec::new(),
+    })
+}
+
+struct AttemptRow {
+    attempt: Attempt,
+    outcome: String,
+    answer: Answer,
+    sealed_answer: Option<Vec<u8>>,
+    error: String,
+}
+
+impl AttemptRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let duration_us: Option<i64> = row.get("duration_us")?;
+        Ok(Self {
+            attempt: Attempt {
+                number: row.get("number")?,
+                started_at: value::time(row, "started_at")?,
+                duration: duration_us.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros),
+                result: None,
+            },
+            outcome: row.get("outcome")?,
+            answer: Answer {
+                status: row.get::<_, Option<u16>>("status")?.unwrap_or_default(),
+                content_type: row.get("content_type")?,
+                body: Bytes::new(),
+            },
+            sealed_answer: row.get("sealed_answer")?,
+            error: row.get::<_, Option<String>>("error")?.unwrap_or_default(),
+        })
+    }
+
+    fn open(
+        self,
+        tenant: &TenantId,
+        delivery: DeliveryId,
+        vault: Option<&dyn Vault>,
+    ) -> StoreResult<Attempt> {
+        let Self { mut attempt, outcome, mut answer, sealed_answer, error } = self;
+        if let (Some(vault), Some(sealed)) = (vault, sealed_answer) {
+            let failed = |source| StoreError::Sealed { table: "attempts", row: delivery.to_string(), source };
+            let row = row_name(delivery, attempt.number);
+            let plain = vault.open(answer_place(tenant, &row), &sealed).map_err(failed)?;
+            answer.body = Bytes::copy_from_slice(plain.expose_secret());
+        }
+        attempt.result = match outcome.as_str() {
+            "answered" => Some(AttemptResult::Answered(answer)),
+            "refused" => Some(AttemptResult::Refused { answer, retry_after: None }),
+            "not_reached" => Some(AttemptResult::NotReached { error }),
+            "unknown" => Some(AttemptResult::Unknown { error }),
+            _ => None,
+        };
+        Ok(attempt)
+    }
+}

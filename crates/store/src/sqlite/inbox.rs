@@ -1,0 +1,186 @@
+//! The inbox and `seen`.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use secrecy::ExposeSecret;
+use tautline_core::inbox::{
+    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Whose,
+};
+use tautline_core::{
+    InstallationId, Page, PageRequest, Place, RequestId, StoreError, StoreResult, TenantId, Timestamp, Vault,
+};
+
+use super::{SqliteStore, deliveries, value};
+
+/// The columns of a request, of the table `inbox` under the name `i`.
+pub(super) const COLUMNS: &str = "i.id AS inbox_id, i.tenant_id AS owner, i.installation_id, i.kind, i.name,
+    i.slack_id, i.team_id, i.received_at, i.expires_at, i.content_type, i.answer";
+
+#[async_trait]
+impl Inbox for SqliteStore {
+    async fn request_accept(&self, incoming: Incoming) -> StoreResult<Accepted> {
+        // Sealed here, by the caller's thread: the writer's time is everybody's.
+        let request = &incoming.request;
+        let sealed = self.vault.seal(body_place(request.tenant.as_ref(), &request.id), &request.body);
+        let accepted = self.writer.write(move |connection| {
+            let request = &incoming.request;
+            let new = connection
+                .prepare_cached("INSERT INTO seen (key, seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING")?
+                .execute(params![incoming.seen.0, request.received_at.as_micros()])?;
+            if new == 0 {
+                return Ok(Accepted::AlreadySeen);
+            }
+            insert(connection, &incoming, &sealed)?;
+            if let Some(tenant) = &request.tenant {
+                for delivery in &incoming.deliveries {
+                    deliveries::insert(connection, tenant, request, delivery)?;
+                }
+            }
+            Ok(Accepted::Stored)
+        });
+        accepted.await
+    }
+
+    async fn request_answered(
+        &self,
+        tenant: &TenantId,
+        id: RequestId,
+        answer: AnswerState,
+    ) -> StoreResult<()> {
+        let tenant = tenant.clone();
+        let recorded = self.writer.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "UPDATE inbox SET answer = ? WHERE id = ? AND tenant_id = ? AND answer = 'waiting'",
+                )?
+                .execute(params![answer.as_str(), id.as_bytes(), tenant.as_str()])?;
+            Ok(())
+        });
+        recorded.await
+    }
+
+    async fn requests(
+        &self,
+        whose: Whose<'_>,
+        filter: &RequestFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<RequestSummary>> {
+        let (owner, filter) = (owner(whose), filter.clone());
+        let found = self.readers.read(move |connection| {
+            let found = connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM inbox i
+                     WHERE i.tenant_id IS ?1 AND (?2 IS NULL OR i.id < ?2) AND (?3 IS NULL OR i.kind = ?3)
+                       AND (?4 IS NULL OR i.name = ?4) AND (?5 IS NULL OR i.team_id = ?5)
+                       AND (?6 IS NULL OR i.received_at >= ?6)
+                     ORDER BY i.id DESC LIMIT ?7"
+                ))?
+                .query_map(
+                    params![
+                        owner,
+                        page.after.map(|cursor| cursor.0),
+                        filter.kind.map(|kind| kind.as_str()),
+                        filter.name,
+                        filter.team_id,
+                        filter.since.map(Timestamp::as_micros),
+                        i64::from(page.limit) + 1,
+                    ],
+                    |row| {
+                        Ok((read(row, Bytes::new())?, value::named(row, "answer", AnswerState::from_name)?))
+                    },
+                )?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            let page = Page::of(found, page, |(request, _)| *request.id.as_bytes());
+            let summary = |(request, answer): (Request, AnswerState)| {
+                Ok(RequestSummary {
+                    deliveries: deliveries::of(connection, &request, None)?,
+                    request,
+                    answer,
+                })
+            };
+            let items = page.items.into_iter().map(summary).collect::<StoreResult<Vec<_>>>()?;
+            Ok(Page { items, next: page.next })
+        });
+        found.await
+    }
+
+    async fn request(&self, whose: Whose<'_>, id: RequestId) -> StoreResult<Option<RequestSummary>> {
+        let (owner, vault) = (owner(whose), self.vault.clone());
+        let found = self.readers.read(move |connection| {
+            let found = connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS}, i.sealed_body FROM inbox i WHERE i.id = ? AND i.tenant_id IS ?"
+                ))?
+                .query_row(params![id.as_bytes(), owner], |row| {
+                    let answer = value::named(row, "answer", AnswerState::from_name)?;
+                    Ok((read(row, Bytes::new())?, answer, row.get::<_, Vec<u8>>("sealed_body")?))
+                })
+                .optional()?;
+            let Some((mut request, answer, sealed)) = found else { return Ok(None) };
+            request.body = open_body(vault.as_ref(), &request, &sealed)?;
+            let deliveries = deliveries::of(connection, &request, Some(vault.as_ref()))?;
+            Ok(Some(RequestSummary { request, answer, deliveries }))
+        });
+        found.await
+    }
+}
+
+fn owner(whose: Whose<'_>) -> Option<String> {
+    match whose {
+        Whose::Tenant(tenant) => Some(tenant.to_string()),
+        Whose::Unclaimed => None,
+    }
+}
+
+fn insert(connection: &Connection, incoming: &Incoming, sealed_body: &[u8]) -> rusqlite::Result<()> {
+    let request = &incoming.request;
+    connection
+        .prepare_cached(
+            "INSERT INTO inbox (id, tenant_id, installation_id, kind, name, slack_id, team_id, received_at,
+               expires_at, content_type, sealed_body, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            request.id.as_bytes(),
+            request.tenant.as_ref().map(TenantId::as_str),
+            request.installation.map(|id| *id.as_bytes()),
+            request.kind.as_str(),
+            request.name,
+            request.slack_id,
+            request.team_id,
+            request.received_at.as_micros(),
+            request.expires_at.as_micros(),
+            request.content_type,
+            sealed_body,
+            incoming.answer.as_str(),
+        ])?;
+    Ok(())
+}
+
+/// Reads a request; its body is opened apart, outside the writer.
+pub(super) fn read(row: &Row<'_>, body: Bytes) -> rusqlite::Result<Request> {
+    Ok(Request {
+        id: RequestId::from_bytes(value::id(row, "inbox_id")?),
+        tenant: value::tenant_opt(row, "owner")?,
+        installation: row.get::<_, Option<[u8; 16]>>("installation_id")?.map(InstallationId::from_bytes),
+        kind: value::parsed(row, "kind")?,
+        name: row.get("name")?,
+        slack_id: row.get("slack_id")?,
+        team_id: row.get("team_id")?,
+        received_at: value::time(row, "received_at")?,
+        expires_at: value::time(row, "expires_at")?,
+        content_type: row.get("content_type")?,
+        body,
+    })
+}
+
+fn body_place<'a>(tenant: Option<&'a TenantId>, id: &'a RequestId) -> Place<'a> {
+    Place { tenant, table: "inbox", row: id.as_bytes(), field: "body" }
+}
+
+/// Opens a request's body.
+pub(super) fn open_body(vault: &dyn Vault, request: &Request, sealed: &[u8]) -> StoreResult<Bytes> {
+    let plain = vault.open(body_place(request.tenant.as_ref(), &request.id), sealed);
+    let failed = |source| StoreError::Sealed { table: "inbox", row: request.id.to_string(), source };
+    plain.map(|plain| Bytes::copy_from_slice(plain.expose_secret())).map_err(failed)
+}

@@ -1,0 +1,228 @@
+//! Installations and their credentials.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use secrecy::ExposeSecret;
+use tautline_core::installation::{
+    CredentialKind, Facts, Health, Installation, Installations, Installed, NewInstallation,
+};
+use tautline_core::{
+    InstallationId, Page, PageRequest, Place, StoreError, StoreResult, TenantId, Timestamp, Vault,
+};
+use tautline_slack::request::Origin;
+use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
+
+use super::failure::{Work, unavailable};
+use super::{SqliteStore, value};
+
+const COLUMNS: &str = "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name,
+    is_enterprise_install, scopes, bot_user_id, bot_id, health, installed_at, updated_at";
+
+#[async_trait]
+impl Installations for SqliteStore {
+    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>> {
+        let app = origin.app.clone();
+        let places = origin.places().into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let found = self.readers.read(move |connection| {
+            // Some legacy payloads name no app. Then the place must have one installation, not one of several.
+            let mut find = connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM installations WHERE place = ?1 AND (?2 IS NULL OR app_id = ?2) LIMIT 2"
+            ))?;
+            for place in &places {
+                let found = find
+                    .query_map(params![place, app.as_ref().map(AppId::as_str)], read)?
+                    .collect::<rusqlite::Result<Vec<_>>>()?;
+                if let Ok([installation]) = <[_; 1]>::try_from(found) {
+                    return Ok(Some(installation));
+                }
+            }
+            Ok(None)
+        });
+        found.await
+    }
+
+    async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {
+        let key = new.facts.key().map_err(unavailable)?.to_string();
+        let vault = self.vault.clone();
+        let stored = self.writer.write(move |connection| {
+            let existing = connection
+                .prepare_cached(&format!("SELECT {COLUMNS} FROM installations WHERE install_key = ?"))?
+                .query_row([&key], read)
+                .optional()?;
+            if let Some(existing) = &existing
+                && existing.tenant != new.tenant
+            {
+                return Ok(Installed::BelongsToAnother { tenant: existing.tenant.clone() });
+            }
+            let installation = Installation {
+                // A re-install keeps the id: what refers to it goes on to.
+                id: existing.as_ref().map_or(new.id, |existing| existing.id),
+                tenant: new.tenant.clone(),
+                facts: new.facts.clone(),
+                health: Health::Connected,
+                installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
+                updated_at: now,
+            };
+            write(connection, &installation, &key)?;
+            write_credentials(connection, vault.as_ref(), installation.id, &new)?;
+            Ok(Installed::Done(installation))
+        });
+        stored.await
+    }
+
+    async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>> {
+        let tenant = tenant.clone();
+        let found = self.readers.read(move |connection| {
+            let found = connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM installations
+                     WHERE tenant_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+                ))?
+                .query_map(
+                    params![tenant.as_str(), page.after.map(|cursor| cursor.0), i64::from(page.limit) + 1],
+                    read,
+                )?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(Page::of(found, page, |installation| *installation.id.as_bytes()))
+        });
+        found.await
+    }
+
+    async fn installation_token(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        kind: CredentialKind,
+    ) -> StoreResult<Option<Token>> {
+        let (owner, vault) = (tenant.clone(), self.vault.clone());
+        let found = self.readers.read(move |connection| {
+            let sealed: Option<Vec<u8>> = connection
+                .prepare_cached(
+                    "SELECT sealed_token FROM credentials
+                     WHERE tenant_id = ? AND installation_id = ? AND kind = ?",
+                )?
+                .query_row(params![owner.as_str(), installation.as_bytes(), kind.as_str()], |row| row.get(0))
+                .optional()?;
+            Ok(sealed
+                .map(|sealed| open_token(vault.as_ref(), &owner, installation, kind, &sealed))
+                .transpose()?)
+        });
+        found.await
+    }
+}
+
+fn write(connection: &Connection, installation: &Installation, key: &str) -> rusqlite::Result<()> {
+    let Installation { id, tenant, facts, health, installed_at, updated_at } = installation;
+    let place = key.split_once('/').map_or("", |(_, place)| place);
+    connection
+        .prepare_cached(
+            "INSERT INTO installations (id, tenant_id, install_key, place, app_id, team_id, team_name,
+               enterprise_id, enterprise_name, is_enterprise_install, scopes, bot_user_id, bot_id, health,
+               installed_at, updated_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (install_key) DO UPDATE SET
+               team_id = excluded.team_id, team_name = excluded.team_name,
+               enterprise_id = excluded.enterprise_id, enterprise_name = excluded.enterprise_name,
+               is_enterprise_install = excluded.is_enterprise_install, scopes = excluded.scopes,
+               bot_user_id = excluded.bot_user_id, bot_id = excluded.bot_id, health = excluded.health,
+               updated_at = excluded.updated_at",
+        )?
+        .execute(params![
+            id.as_bytes(),
+            tenant.as_str(),
+            key,
+            place,
+            facts.app.as_str(),
+            facts.team.as_ref().map(TeamId::as_str),
+            facts.team_name,
+            facts.enterprise.as_ref().map(EnterpriseId::as_str),
+            facts.enterprise_name,
+            facts.is_enterprise_install,
+            facts.scopes.join(","),
+            facts.bot_user_id,
+            facts.bot_id,
+            health.as_str(),
+            installed_at.as_micros(),
+            updated_at.as_micros(),
+        ])?;
+    Ok(())
+}
+
+/// Replaces all credentials: what was not granted again is gone. The generation goes on counting.
+fn write_credentials(
+    connection: &Connection,
+    vault: &dyn Vault,
+    installation: InstallationId,
+    new: &NewInstallation,
+) -> Work<()> {
+    let generation: i64 = connection
+        .prepare_cached(
+            "SELECT coalesce(max(generation), 0) + 1 FROM credentials WHERE tenant_id = ? AND installation_id = ?",
+        )?
+        .query_row(params![new.tenant.as_str(), installation.as_bytes()], |row| row.get(0))?;
+    connection
+        .prepare_cached("DELETE FROM credentials WHERE tenant_id = ? AND installation_id = ?")?
+        .execute(params![new.tenant.as_str(), installation.as_bytes()])?;
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO credentials (tenant_id, installation_id, kind, sealed_token, sealed_refresh_token,
+           expires_at, generation) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )?;
+    for credential in &new.credentials {
+        let row = row_name(installation, credential.kind);
+        let seal =
+            |field, token: &Token| vault.seal(place(&new.tenant, &row, field), token.expose().as_bytes());
+        insert.execute(params![
+            new.tenant.as_str(),
+            installation.as_bytes(),
+            credential.kind.as_str(),
+            seal("token", &credential.token),
+            credential.refresh_token.as_ref().map(|token| seal("refresh_token", token)),
+            credential.expires_at.map(Timestamp::as_micros),
+            generation,
+        ])?;
+    }
+    Ok(())
+}
+
+fn row_name(installation: InstallationId, kind: CredentialKind) -> Vec<u8> {
+    [installation.as_bytes().as_slice(), kind.as_str().as_bytes()].concat()
+}
+
+fn place<'a>(tenant: &'a TenantId, row: &'a [u8], field: &'static str) -> Place<'a> {
+    Place { tenant: Some(tenant), table: "credentials", row, field }
+}
+
+fn open_token(
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    installation: InstallationId,
+    kind: CredentialKind,
+    sealed: &[u8],
+) -> StoreResult<Token> {
+    let failed = |source| StoreError::Sealed { table: "credentials", row: installation.to_string(), source };
+    let plain = vault.open(place(tenant, &row_name(installation, kind), "token"), sealed).map_err(failed)?;
+    let text = std::str::from_utf8(plain.expose_secret());
+    text.map(Token::new).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Installation> {
+    let text = |column| row.get::<_, Option<String>>(column);
+    Ok(Installation {
+        id: InstallationId::from_bytes(value::id(row, "id")?),
+        tenant: value::parsed(row, "tenant_id")?,
+        facts: Facts {
+            app: AppId::new(row.get::<_, String>("app_id")?),
+            team: text("team_id")?.map(TeamId::new),
+            team_name: text("team_name")?,
+            enterprise: text("enterprise_id")?.map(EnterpriseId::new),
+            enterprise_name: text("enterprise_name")?,
+            is_enterprise_install: row.get("is_enterprise_install")?,
+            scopes: tautline_slack::scopes::parse(&row.get::<_, String>("scopes")?),
+            bot_user_id: text("bot_user_id")?,
+            bot_id: text("bot_id")?,
+        },
+        health: value::named(row, "health", Health::from_name)?,
+        installed_at: value::time(row, "installed_at")?,
+        updated_at: value::time(row, "updated_at")?,
+    })
+}

@@ -1,0 +1,55 @@
+//! API keys, known by the hash of their secret.
+
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, Row, params};
+use tautline_core::access::{ApiKey, Keys, Scope};
+use tautline_core::connect::SecretHash;
+use tautline_core::{KeyId, StoreResult, TenantId};
+
+use super::{SqliteStore, value};
+
+#[async_trait]
+impl Keys for SqliteStore {
+    async fn key_store(&self, key: ApiKey, secret: SecretHash) -> StoreResult<()> {
+        let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
+        let stored = self.writer.write(move |connection| {
+            connection
+                .prepare_cached(
+                    "INSERT INTO api_keys (id, tenant_id, secret_hash, scopes, created_at) VALUES (?, ?, ?, ?, ?)
+                     ON CONFLICT (secret_hash) DO NOTHING",
+                )?
+                .execute(params![
+                    key.id.as_bytes(),
+                    key.tenant.as_ref().map(TenantId::as_str),
+                    secret.0,
+                    scopes,
+                    key.created_at.as_micros(),
+                ])?;
+            Ok(())
+        });
+        stored.await
+    }
+
+    async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>> {
+        let found = self.readers.read(move |connection| {
+            let key = connection
+                .prepare_cached(
+                    "SELECT id, tenant_id, scopes, created_at FROM api_keys
+                     WHERE secret_hash = ? AND revoked_at IS NULL",
+                )?
+                .query_row([secret.0], read)
+                .optional()?;
+            Ok(key)
+        });
+        found.await
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
+    Ok(ApiKey {
+        id: KeyId::from_bytes(value::id(row, "id")?),
+        tenant: value::tenant_opt(row, "tenant_id")?,
+        scopes: value::named(row, "scopes", |list| list.split(',').map(Scope::from_name).collect())?,
+        created_at: value::time(row, "created_at")?,
+    })
+}

@@ -1,0 +1,33 @@
+//! Migrations: numbered files, each applied once, in one transaction with its number.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_the_line.sql")];
+
+#[derive(Debug)]
+pub(super) enum Error {
+    FromTheFuture { found: u32, known: u32 },
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = u32::try_from(MIGRATIONS.len()).expect("migrations are few");
+    // One version ahead is expected during an upgrade: migrations expand first and contract a version later.
+    if found > known + 1 {
+        return Err(Error::FromTheFuture { found, known });
+    }
+    for (number, migration) in (1..).zip(MIGRATIONS).skip(found as usize) {
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", number)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}

@@ -143,7 +143,8 @@ pub trait Inbox {
     /// Makes a request durable together with its deliveries, in one commit, unless it was seen before.
     async fn request_accept(&self, incoming: Incoming) -> StoreResult<Accepted>;
 
-    /// Puts on record what Slack is told. Only a waiting request changes.
+    /// Puts on record what Slack is told. Only a waiting request changes. One that is unanswered takes its
+    /// deliveries with it: say so only while none has begun.
     async fn request_answered(
         &self,
         tenant: &TenantId,

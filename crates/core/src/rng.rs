@@ -24,6 +24,15 @@ impl dyn Rng {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRng;
 
+impl SystemRng {
+    /// Random bytes.
+    pub fn array<const N: usize>(self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+}
+
 impl Rng for SystemRng {
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the operating system gives random bytes");

@@ -1,1 +1,29 @@
-//! server
+//! The doors and the workers.
+//!
+//! `inbound/` takes what Slack sends, `dispatch/` brings it to the product's handlers, `installations/`
+//! connects workspaces, `outbound/` carries calls to Slack, `api/` is for programs, `dashboard/` for people,
+//! `egress/` holds the only ways out.
+
+pub mod alerts;
+mod api;
+mod app;
+mod auth;
+mod dashboard;
+pub mod dispatch;
+mod egress;
+mod error;
+mod health;
+mod home;
+mod inbound;
+mod installations;
+mod openapi;
+mod outbound;
+mod page;
+mod router;
+mod server;
+mod settings;
+
+pub use openapi::document as openapi;
+pub use outbound::SlackCalls;
+pub use server::{Ports, Server, ServerError};
+pub use settings::{Forward, OAuth, Settings, Tuning};

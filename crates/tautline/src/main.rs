@@ -1,1 +1,7 @@
-fn main() {}
+//! The `tautline` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tautline::cli::run()
+}

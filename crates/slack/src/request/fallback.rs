@@ -14,16 +14,19 @@ pub enum Shortfall {
     Failed,
     /// Nobody is there to answer: the workspace belongs to no tenant.
     NotConnected,
+    /// Nobody is registered for this.
+    Unknown,
 }
 
 /// An ephemeral sentence as the answer to a command.
-pub fn sentence(text: &str) -> Value {
+fn sentence(text: &str) -> Value {
     json!({ "response_type": "ephemeral", "text": text })
 }
 
 /// The fallback of a command.
-pub fn command_fallback(command: &str, shortfall: Shortfall) -> Value {
+fn command_fallback(command: &str, shortfall: Shortfall) -> Value {
     sentence(&match shortfall {
+        Shortfall::Unknown => return json!({ "text": format!("Unknown command: {command}") }),
         Shortfall::Pending => "Still working on it …".to_owned(),
         Shortfall::Failed => {
             format!("`{command}` did not work: the app that answers it reported an error. Please try again.")
@@ -58,6 +61,7 @@ fn note(shortfall: Shortfall) -> &'static str {
         Shortfall::Pending => {
             "No answer in time. Your first try may still go through: check before you submit again."
         }
+        Shortfall::Unknown => "Nothing here knows this form. Please tell your admin.",
         Shortfall::Failed => "This could not be saved: the app reported an error. Please submit again.",
         Shortfall::NotConnected => {
             "This workspace is not connected yet. Please ask your admin to connect it."

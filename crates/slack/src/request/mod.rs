@@ -10,6 +10,7 @@ mod origin;
 
 use serde_json::Value;
 
+pub use fallback::{Shortfall, fallback};
 pub use form::{is_ssl_check, response_url};
 pub use kind::Kind;
 pub use origin::{InstallKey, Origin};
@@ -83,9 +84,6 @@ pub fn read(request: &VerifiedRequest) -> Result<Inbound, Unreadable> {
         })),
     }
 }
-
-/// The fallback bodies: what Slack is told when no handler answered in time.
-pub use fallback::{Shortfall, command_fallback, fallback, sentence};
 
 fn object(bytes: &[u8]) -> Result<Value, Unreadable> {
     match serde_json::from_slice(bytes) {

@@ -123,6 +123,16 @@ pub(super) fn insert(
     Ok(())
 }
 
+/// Ends what was not begun for a request that nobody waits for any more.
+pub(super) fn give_up(connection: &Connection, tenant: &TenantId, request: RequestId) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'dead', dead_reason = ?, next_at = NULL, leased_until = NULL
+             WHERE request_id = ? AND tenant_id = ? AND state IN ('ready', 'leased')",
+        )?
+        .execute(params![DeadReason::NotRepeatable.as_str(), request.as_bytes(), tenant.as_str()])
+}
+
 /// Takes what is due, and brings the request with it, its body still sealed.
 fn lease(
     connection: &Connection,

@@ -55,6 +55,9 @@ impl Inbox for SqliteStore {
                     "UPDATE inbox SET answer = ? WHERE id = ? AND tenant_id = ? AND answer = 'waiting'",
                 )?
                 .execute(params![answer.as_str(), id.as_bytes(), tenant.as_str()])?;
+            if answer == AnswerState::Unanswered {
+                deliveries::give_up(connection, &tenant, id)?;
+            }
             Ok(())
         });
         recorded.await

@@ -1,0 +1,3 @@
+//! The API for programs: `api/v1/<resource>/<verb>.rs`.
+
+pub(crate) mod v1;

@@ -1,0 +1,3 @@
+//! `connect-links`.
+
+pub(crate) mod create;

@@ -1,0 +1,5 @@
+//! `inbox`.
+
+pub(crate) mod get;
+pub(crate) mod list;
+mod view;

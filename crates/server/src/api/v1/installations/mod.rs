@@ -1,0 +1,3 @@
+//! `installations`.
+
+pub(crate) mod list;

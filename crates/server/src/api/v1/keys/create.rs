@@ -1,0 +1,88 @@
+//! `POST /api/v1/keys`: make an API key.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use tautline_core::access::{ApiKey, KEY_PREFIX, Scope};
+use tautline_core::connect::{SecretHash, new_secret};
+use tautline_core::{KeyId, TenantId};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::Platform;
+use crate::error::{ApiError, ApiJson, ApiResult, ErrorBody};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewKey {
+    /// The tenant it is bound to; without one it is a platform key.
+    #[schema(example = "acme")]
+    tenant: Option<String>,
+    /// What it may do: `read`, `send`, `manage`.
+    #[schema(example = json!(["read", "send"]))]
+    scopes: Vec<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct CreatedKey {
+    #[schema(value_type = String, example = "key_0192f0c8a4b07c3e8d1f2a3b4c5d6e7f")]
+    id: KeyId,
+    /// The key. Shown this once.
+    #[schema(example = "tl_…")]
+    key: String,
+    tenant: Option<String>,
+    scopes: Vec<&'static str>,
+}
+
+/// Make an API key.
+#[utoipa::path(
+    post,
+    path = "/api/v1/keys",
+    tag = "keys",
+    request_body = NewKey,
+    responses(
+        (status = 201, description = "The key, shown this once", body = CreatedKey),
+        (status = 400, description = "No such scope", body = ErrorBody),
+        (status = 403, description = "Not a platform key", body = ErrorBody),
+        (status = 404, description = "No such tenant", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    platform: Platform,
+    ApiJson(new): ApiJson<NewKey>,
+) -> ApiResult<(StatusCode, Json<CreatedKey>)> {
+    platform.may(Scope::Manage)?;
+    let scopes = new.scopes.iter().map(|name| scope(name)).collect::<ApiResult<Vec<_>>>()?;
+    if scopes.is_empty() {
+        return Err(ApiError::bad_request("scopes_empty", "a key without scopes could do nothing")
+            .fix("give one or more of read, send, manage"));
+    }
+    let tenant = match new.tenant {
+        None => None,
+        Some(id) => Some(known(&app, &id).await?),
+    };
+    let secret = format!("{KEY_PREFIX}{}", new_secret(app.rng.as_ref()));
+    let now = app.clock.now();
+    let id = KeyId::generate(now, app.rng.as_ref());
+    let names = scopes.iter().map(|scope| scope.as_str()).collect();
+    let key = ApiKey { id, tenant: tenant.clone(), scopes, created_at: now };
+    app.store.key_store(key, SecretHash::of(&secret)).await?;
+    let tenant = tenant.map(|tenant| tenant.to_string());
+    Ok((StatusCode::CREATED, Json(CreatedKey { id, key: secret, tenant, scopes: names })))
+}
+
+fn scope(name: &str) -> ApiResult<Scope> {
+    let unknown = || ApiError::bad_request("unknown_scope", format!("there is no scope {name:?}"));
+    Scope::from_name(name).ok_or_else(|| unknown().fix("the scopes are read, send, manage"))
+}
+
+async fn known(app: &App, id: &str) -> ApiResult<TenantId> {
+    let unknown = || ApiError::not_found("tenant_unknown", format!("there is no tenant {id:?}"));
+    let id: TenantId = id.parse().map_err(|_| unknown())?;
+    let tenant = app.store.tenant(&id).await?;
+    tenant.map(|tenant| tenant.id).ok_or_else(|| unknown().fix("make it known with POST /api/v1/tenants"))
+}

@@ -1,0 +1,3 @@
+//! `keys`.
+
+pub(crate) mod create;

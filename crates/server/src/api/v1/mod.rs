@@ -1,0 +1,8 @@
+//! Version 1.
+
+pub(crate) mod connect_links;
+pub(crate) mod inbox;
+pub(crate) mod installations;
+pub(crate) mod keys;
+mod paging;
+pub(crate) mod tenants;

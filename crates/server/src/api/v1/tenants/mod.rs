@@ -1,0 +1,3 @@
+//! `tenants`.
+
+pub(crate) mod create;

@@ -1,0 +1,26 @@
+//! What all rooms share, behind one `Arc`.
+
+use std::sync::Arc;
+
+use tautline_core::endpoint::Endpoint;
+use tautline_core::{Clock, Rng, Store, Vault};
+use tokio_util::task::TaskTracker;
+
+use crate::dispatch::Dispatcher;
+use crate::egress::SlackClient;
+use crate::settings::Settings;
+
+/// A running gateway's parts.
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) slack: SlackClient,
+    /// Who gets requests.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) dispatcher: Dispatcher,
+    /// Work that a stopping server finishes.
+    pub(crate) tasks: TaskTracker,
+}

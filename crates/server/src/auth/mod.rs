@@ -1,0 +1,146 @@
+//! Who is calling, and whose data this is. The one door: a handler never reads a credential itself.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use subtle::ConstantTimeEq;
+use tautline_core::access::{Caller, Scope};
+use tautline_core::connect::SecretHash;
+use tautline_core::{StoreResult, TenantId};
+
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+
+/// Names the tenant in whose place a platform key acts.
+pub(crate) const TENANT_HEADER: &str = "tautline-tenant";
+
+/// A caller that showed a platform key.
+pub(crate) struct Platform(Caller);
+
+/// A caller, and the tenant whose things are looked at: its own, or for a platform key the one it names.
+pub(crate) struct ForTenant {
+    caller: Caller,
+    pub(crate) tenant: TenantId,
+}
+
+/// A caller of either sort, before it is known whether a tenant is needed.
+pub(crate) struct Anyone {
+    caller: Caller,
+    named: Option<String>,
+}
+
+impl Platform {
+    /// Insists on a scope.
+    pub(crate) fn may(self, scope: Scope) -> ApiResult<Caller> {
+        require(self.0, scope)
+    }
+}
+
+impl ForTenant {
+    /// Insists on a scope.
+    pub(crate) fn may(self, scope: Scope) -> ApiResult<(Caller, TenantId)> {
+        require(self.caller, scope).map(|caller| (caller, self.tenant))
+    }
+}
+
+impl Anyone {
+    /// Insists on a scope.
+    pub(crate) fn may(self, scope: Scope) -> ApiResult<Self> {
+        Ok(Self { caller: require(self.caller, scope)?, ..self })
+    }
+
+    /// Whether this is the platform itself.
+    pub(crate) fn is_platform(&self) -> bool {
+        self.caller.tenant.is_none()
+    }
+
+    /// The tenant whose things are looked at.
+    pub(crate) async fn tenant(self, app: &App) -> ApiResult<ForTenant> {
+        let Self { caller, named } = self;
+        let unknown = |id: &str| ApiError::not_found("tenant_unknown", format!("there is no tenant {id:?}"));
+        let tenant = match (&caller.tenant, named) {
+            (Some(own), None) => own.clone(),
+            (Some(own), Some(named)) if own.as_str() == named => own.clone(),
+            // Whether another tenant exists is none of this caller's business.
+            (Some(_), Some(named)) => return Err(unknown(&named)),
+            (None, Some(named)) => {
+                let id: TenantId = named.parse().map_err(|_| unknown(&named))?;
+                app.store.tenant(&id).await?.ok_or_else(|| {
+                    unknown(&named).fix("make it known with POST /api/v1/tenants")
+                })?;
+                id
+            }
+            (None, None) => {
+                return Err(ApiError::bad_request("tenant_required", "a platform key acts for a tenant")
+                    .fix("name the tenant in the header Tautline-Tenant, or use the tenant's own key"));
+            }
+        };
+        Ok(ForTenant { caller, tenant })
+    }
+}
+
+fn require(caller: Caller, scope: Scope) -> ApiResult<Caller> {
+    if caller.may(scope) {
+        return Ok(caller);
+    }
+    let scope = scope.as_str();
+    Err(ApiError::new(StatusCode::FORBIDDEN, "scope_missing", format!("this key lacks the scope {scope:?}"))
+        .fix(format!("make a key whose scopes include {scope:?}")))
+}
+
+/// The key of an `Authorization: Bearer …` header.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
+}
+
+/// Whose key this is, if anybody's.
+pub(crate) async fn caller(app: &App, key: &str) -> StoreResult<Option<Caller>> {
+    let hash = SecretHash::of(key);
+    // Hashes are compared, so the time taken tells nothing of the key.
+    if app.settings.admin_key.is_some_and(|admin| admin.0.ct_eq(&hash.0).into()) {
+        let name = "the platform's first key".to_owned();
+        return Ok(Some(Caller { tenant: None, scopes: Scope::ALL.to_vec(), name }));
+    }
+    let key = app.store.key(hash).await?;
+    Ok(key.map(|key| Caller { tenant: key.tenant, scopes: key.scopes, name: format!("the API key {}", key.id) }))
+}
+
+impl FromRequestParts<Arc<App>> for Anyone {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let unauthorized = |error: &str| {
+            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", error)
+                .fix("send a key as Authorization: Bearer …; a platform key makes them with POST /api/v1/keys")
+        };
+        let key = bearer(&parts.headers).ok_or_else(|| unauthorized("this needs an API key"))?;
+        let caller = caller(app, key).await?.ok_or_else(|| unauthorized("this API key is unknown"))?;
+        let named = parts.headers.get(TENANT_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        Ok(Self { caller, named })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for ForTenant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        Anyone::from_request_parts(parts, app).await?.tenant(app).await
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Platform {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Anyone { caller, .. } = Anyone::from_request_parts(parts, app).await?;
+        if caller.tenant.is_some() {
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "platform_key_required", "this needs a platform key")
+                .fix("use TAUTLINE_ADMIN_KEY, or a key made without a tenant"));
+        }
+        Ok(Self(caller))
+    }
+}

@@ -1,0 +1,128 @@
+//! One attempt: ask the endpoint, tell Slack if it waits, put it on record.
+
+use std::sync::Arc;
+
+use tautline_core::delivery::{Answer, Attempt, AttemptResult, Finished, Leased};
+use tautline_core::kinds::Policy;
+use tautline_core::limits;
+use tautline_core::schedule::{self, Next};
+use tautline_slack::request::Shortfall;
+use tokio::sync::oneshot;
+
+use super::{HandlerCall, Slot, Via, late};
+use crate::app::App;
+use crate::error::chain;
+use crate::outbound::SlackCalls;
+
+/// Where Slack's wait ends.
+pub(crate) type Held = oneshot::Sender<Verdict>;
+
+/// What the attempt says to somebody who waits.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// The handler's own words.
+    Answer(Answer),
+    /// There are none.
+    Shortfall(Shortfall),
+}
+
+/// Makes an attempt at a leased delivery. `held` is where Slack waits for the words, if it still does.
+pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Option<Held>) {
+    let started_at = app.clock.now();
+    let result = ask(&app, &leased, &slot).await;
+    // The slot is free as soon as the endpoint is: what follows is our own business.
+    drop(slot);
+    let ended_at = app.clock.now();
+    let policy = Policy::of(leased.request.kind);
+    let expires_at = leased.request.expires_at;
+    let next = schedule::after(&policy, &result, leased.attempt, ended_at, expires_at, app.rng.as_ref());
+    if let AttemptResult::Answered(_) = result {
+    } else {
+        tracing::warn!(
+            request = %leased.request.id, endpoint = %leased.endpoint, attempt = leased.attempt, ?next,
+            "an attempt failed: {}", told(&result),
+        );
+    }
+    let unheard = match held {
+        Some(held) => held.send(verdict(&result, &next)).err(),
+        None => Some(verdict(&result, &next)),
+    };
+    let record = Attempt {
+        number: leased.attempt,
+        started_at,
+        duration: Some(ended_at.since(started_at)),
+        result: Some(result),
+    };
+    finish(&app, &leased, &record, &next).await;
+    if let Some(Verdict::Answer(answer)) = unheard
+        && leased.answers
+        && policy.held
+    {
+        late::send(&app, &leased, &answer).await;
+    }
+}
+
+async fn ask(app: &Arc<App>, leased: &Leased, slot: &Slot) -> AttemptResult {
+    let handler = match &slot.way.via {
+        Via::Slack { url, secret } => {
+            return app.dispatcher.client.ask(url, secret, leased, app.clock.now()).await;
+        }
+        Via::InProcess(handler) => handler.clone(),
+    };
+    let request = leased.request.clone();
+    let call = HandlerCall {
+        slack: SlackCalls::new(app.clone(), request.tenant.clone(), request.installation),
+        request,
+        answers: leased.answers,
+        attempt: leased.attempt,
+    };
+    // A task of its own: a handler that panics fails its own attempt and nothing else.
+    let mut running = tokio::spawn(async move { handler.handle(call).await });
+    match tokio::time::timeout(limits::ENDPOINT_TIMEOUT, &mut running).await {
+        Ok(Ok(said)) => {
+            let content_type = said.content_type.map(str::to_owned);
+            let answer = Answer { status: said.status, content_type, body: said.body };
+            if (200..300).contains(&answer.status) {
+                AttemptResult::Answered(answer)
+            } else {
+                AttemptResult::Refused { answer, retry_after: None }
+            }
+        }
+        Ok(Err(_)) => AttemptResult::Unknown { error: "the handler panicked".to_owned() },
+        Err(_) => {
+            running.abort();
+            AttemptResult::Unknown { error: "the handler took too long".to_owned() }
+        }
+    }
+}
+
+fn verdict(result: &AttemptResult, next: &Next) -> Verdict {
+    match (result, next) {
+        (AttemptResult::Answered(answer), _) => Verdict::Answer(answer.clone()),
+        (_, Next::Retry { .. }) => Verdict::Shortfall(Shortfall::Pending),
+        _ => Verdict::Shortfall(Shortfall::Failed),
+    }
+}
+
+fn told(result: &AttemptResult) -> String {
+    match result {
+        AttemptResult::Answered(answer) => format!("answered {}", answer.status),
+        AttemptResult::Refused { answer, .. } => format!("the endpoint answered {}", answer.status),
+        AttemptResult::NotReached { error } => format!("the endpoint was not reached: {error}"),
+        AttemptResult::Unknown { error } => format!("no complete answer: {error}"),
+    }
+}
+
+async fn finish(app: &App, leased: &Leased, record: &Attempt, next: &Next) {
+    let Some(tenant) = &leased.request.tenant else { return };
+    match app.store.delivery_finish(tenant, leased.id, record, next).await {
+        Ok(Finished::Recorded) => {}
+        Ok(Finished::Fenced) => {
+            tracing::warn!(delivery = %leased.id, attempt = leased.attempt, "the lease ran out before the attempt ended");
+        }
+        // The lease runs out and the delivery is taken again: at least once, with the same id.
+        Err(error) => {
+            tracing::error!(delivery = %leased.id, error = %chain(&error), "an attempt could not be put on record");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Addresses that no endpoint may have: those at which clouds hand out the machine's own credentials.
+//!
+//! Endpoints may well live on private addresses, next to the gateway. The check is made on the address that is
+//! connected to, so that a name which resolves differently the second time gains nothing.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+const METADATA_V4: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(169, 254, 169, 254), // most clouds
+    Ipv4Addr::new(169, 254, 170, 2),   // ECS task credentials
+    Ipv4Addr::new(100, 100, 100, 200), // Alibaba
+    Ipv4Addr::new(168, 63, 129, 16),   // Azure's wire server
+];
+const METADATA_V6: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), // EC2
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),  // Google
+];
+
+/// Whether an address is a cloud's metadata service.
+pub(super) fn is_metadata(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => METADATA_V4.contains(&v4),
+        IpAddr::V6(v6) => METADATA_V6.contains(&v6),
+    }
+}
+
+/// Whether a URL's host is such an address, written out. Names are checked when they are resolved.
+pub(super) fn names_metadata(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(v4)) => is_metadata(v4.into()),
+        Some(url::Host::Ipv6(v6)) => is_metadata(v6.into()),
+        _ => false,
+    }
+}
+
+/// The system's resolver, without the forbidden addresses.
+pub(super) struct GuardedResolver;
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found.filter(|address| !is_metadata(address.ip())).collect();
+            if allowed.is_empty() {
+                return Err("the name leads to no address that an endpoint may have".into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_known_in_every_spelling() {
+        for spelled in [
+            "http://169.254.169.254/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://2852039166/",
+            "http://0xa9.0xfe.0xa9.0xfe/",
+            "http://[fd00:ec2::254]/",
+        ] {
+            assert!(names_metadata(&spelled.parse().unwrap()), "{spelled}");
+        }
+        for allowed in ["http://127.0.0.1/", "http://10.0.0.1/", "http://[::1]/", "http://app.internal/"] {
+            assert!(!names_metadata(&allowed.parse().unwrap()), "{allowed}");
+        }
+    }
+}

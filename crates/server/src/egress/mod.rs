@@ -1,0 +1,37 @@
+//! The only ways out: to Slack, and to the product's endpoints.
+//!
+//! Neither follows redirects, uses the environment's proxies, waits without limit or reads without limit.
+
+mod endpoints;
+mod guard;
+mod slack;
+
+pub(crate) use endpoints::EndpointClient;
+pub(crate) use slack::{CallError, Reply, SlackClient, bearer, is_slacks};
+
+use bytes::{Bytes, BytesMut};
+
+/// Reads a body up to a limit. `None`: it is longer.
+pub(crate) async fn read_limited(mut response: reqwest::Response, limit: usize) -> reqwest::Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body.freeze()))
+}
+
+/// What all our clients have in common.
+pub(crate) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("Tautline/", env!("CARGO_PKG_VERSION")))
+}
+
+/// An error of the transport with its causes. Without the URL: it may be a secret.
+pub(crate) fn describe(error: reqwest::Error) -> String {
+    crate::error::chain(&error.without_url())
+}

@@ -1,0 +1,151 @@
+//! To Slack.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, header};
+use secrecy::zeroize::Zeroize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tautline_core::limits;
+use tautline_slack::web_api::{self, Authorization};
+use tautline_slack::{Refusal, Token, WebApiCall, below};
+use url::Url;
+
+use super::{builder, describe, read_limited};
+
+/// Speaks to Slack.
+pub(crate) struct SlackClient {
+    http: reqwest::Client,
+    base: Url,
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// No answer at all.
+    #[error("Slack cannot be reached: {0}")]
+    Unreachable(String),
+    /// An answer, but not the wanted one.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// An answer with what its headers tell.
+pub(crate) struct Reply<T> {
+    pub(crate) answer: T,
+    /// The scopes of the token that was used (`X-OAuth-Scopes`).
+    pub(crate) scopes: Option<String>,
+}
+
+impl SlackClient {
+    pub(crate) fn new(base: Url) -> reqwest::Result<Self> {
+        Ok(Self { http: builder().timeout(limits::SLACK_TIMEOUT).build()?, base })
+    }
+
+    /// Makes a call of ours.
+    pub(crate) async fn call<T: DeserializeOwned>(&self, call: WebApiCall) -> Result<Reply<T>, CallError> {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(&call.form).finish();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::AUTHORIZATION, authorization(&call.authorization));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        let unreachable = |error| CallError::Unreachable(describe(error));
+        let response = self.send(Method::POST, call.method, None, headers, form.into()).await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (retry_after, scopes) = (text("retry-after"), text("x-oauth-scopes"));
+        let body = read_limited(response, limits::SLACK_ANSWER_BYTES).await.map_err(unreachable)?;
+        let body = body.ok_or(Refusal::Unreadable { status })?;
+        Ok(Reply { answer: web_api::read(status, retry_after.as_deref(), &body)?, scopes })
+    }
+
+    /// Sends a call as it is.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        api_method: &str,
+        query: Option<&str>,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> reqwest::Result<reqwest::Response> {
+        let mut url = below(&self.base, &format!("api/{api_method}"));
+        url.set_query(query.filter(|query| !query.is_empty()));
+        self.http.request(method, url).headers(headers).body(body).send().await
+    }
+
+    /// Sends words to a `response_url`. Whether it may be used is the caller's to know: see [`is_slacks`].
+    pub(crate) async fn respond(&self, url: Url, words: &Value) -> Result<(), CallError> {
+        let json = HeaderValue::from_static("application/json");
+        let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(words.to_string());
+        let response = request.send().await.map_err(|error| CallError::Unreachable(describe(error)))?;
+        let status = response.status();
+        if status.is_success() { Ok(()) } else { Err(Refusal::Unreadable { status: status.as_u16() }.into()) }
+    }
+}
+
+/// A bearer header that is left out of debug output.
+pub(crate) fn bearer(token: &Token) -> HeaderValue {
+    sensitive(format!("Bearer {}", token.expose()))
+}
+
+fn authorization(authorization: &Authorization) -> HeaderValue {
+    match authorization {
+        Authorization::Bearer(token) => bearer(token),
+        Authorization::Basic { id, secret } => {
+            let mut pair = format!("{id}:{}", secret.expose());
+            let encoded = BASE64.encode(&pair);
+            pair.zeroize();
+            sensitive(format!("Basic {encoded}"))
+        }
+    }
+}
+
+fn sensitive(mut text: String) -> HeaderValue {
+    // A secret with a line break in it is no secret of Slack's; Slack will say so.
+    let mut value = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+    text.zeroize();
+    value.set_sensitive(true);
+    value
+}
+
+/// Whether a `response_url` leads to Slack: to the configured base's own host, or to one of Slack's. A request
+/// is signed, but the signing secret alone must not make the gateway post to any address.
+pub(crate) fn is_slacks(url: &Url, slack: &Url) -> bool {
+    if url.origin() == slack.origin() {
+        return true;
+    }
+    let hosts = ["hooks.slack.com", "hooks.slack-gov.com"];
+    url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(|host| hosts.contains(&host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn response_urls_lead_to_slack_or_nowhere() {
+        let slack = Url::parse("http://127.0.0.1:8081").unwrap();
+        let ok = |url: &str| is_slacks(&url.parse().unwrap(), &slack);
+        assert!(ok("https://hooks.slack.com/commands/T1/2/3"));
+        assert!(ok("https://hooks.slack-gov.com/actions/T1/2/3"));
+        assert!(ok("http://127.0.0.1:8081/response/1"));
+        for foreign in [
+            "http://hooks.slack.com/commands/1",
+            "https://hooks.slack.com.evil.example/1",
+            "https://hooks.slack.com:8443/1",
+            "http://127.0.0.1:8082/response/1",
+            "http://169.254.169.254/",
+            "file:///etc/passwd",
+        ] {
+            assert!(!ok(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn authorization_headers_are_not_printed() {
+        let value = authorization(&Authorization::Bearer(Token::new("xoxb-1")));
+        assert_eq!(format!("{value:?}"), "Sensitive");
+        let basic = Authorization::Basic { id: "a".into(), secret: Token::new("b") };
+        assert_eq!(authorization(&basic).as_bytes(), b"Basic YTpi");
+    }
+}

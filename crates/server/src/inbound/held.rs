@@ -1,0 +1,108 @@
+//! Slack waits: for the handler's words, until the deadline; then it gets the kind's fallback.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use tautline_core::DeliveryId;
+use tautline_core::delivery::Answer;
+use tautline_core::inbox::{AnswerState, Request};
+use tautline_slack::request::{Shortfall, fallback};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::app::App;
+use crate::dispatch::Verdict;
+use crate::error::{ApiError, chain};
+
+/// A request that Slack waits for.
+pub(super) struct Wait {
+    app: Arc<App>,
+    request: Arc<Request>,
+    answering: Option<DeliveryId>,
+    verdict: oneshot::Receiver<Verdict>,
+    deadline: Instant,
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.answering {
+            self.app.dispatcher.take_held(delivery);
+        }
+    }
+}
+
+impl Wait {
+    pub(super) fn new(
+        app: Arc<App>,
+        request: Arc<Request>,
+        answering: Option<DeliveryId>,
+        verdict: oneshot::Receiver<Verdict>,
+        deadline: Instant,
+    ) -> Self {
+        Self { app, request, answering, verdict, deadline }
+    }
+
+    /// Waits, and makes the answer. The deadline ends *Slack's* wait; the attempt goes on.
+    pub(super) async fn answer(mut self) -> Response {
+        let verdict = match timeout_at(self.deadline, &mut self.verdict).await {
+            Ok(verdict) => verdict.ok(),
+            Err(_) => {
+                // Closed before the last look: words that come from here on know that they are late.
+                self.verdict.close();
+                self.verdict.try_recv().ok()
+            }
+        };
+        match verdict {
+            Some(Verdict::Answer(answer)) => {
+                let (app, request) = (self.app.clone(), self.request.clone());
+                // Slack has waited long enough. Were this record lost, the request would be shown as
+                // unanswered although it was not: harmless, and never repeated.
+                self.app.tasks.spawn(async move {
+                    let _ = record(&app, &request, AnswerState::Answered).await;
+                });
+                as_it_is(answer)
+            }
+            Some(Verdict::Shortfall(shortfall)) => self.fall_back(shortfall).await,
+            None => self.fall_back(Shortfall::Pending).await,
+        }
+    }
+
+    /// On record before it is sent: after a crash it must be known what the person was told.
+    async fn fall_back(&self, shortfall: Shortfall) -> Response {
+        match record(&self.app, &self.request, AnswerState::Fallback).await {
+            Ok(()) => fallback_response(&self.request, shortfall),
+            Err(error) => error.into_response(),
+        }
+    }
+}
+
+async fn record(app: &App, request: &Request, answer: AnswerState) -> Result<(), ApiError> {
+    let Some(tenant) = &request.tenant else { return Ok(()) };
+    let recorded = app.store.request_answered(tenant, request.id, answer).await;
+    recorded.map_err(|error| {
+        tracing::error!(request = %request.id, error = %chain(&error), "Slack's answer could not be put on record");
+        error.into()
+    })
+}
+
+/// The handler's answer, as it is.
+fn as_it_is(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    if let Some(content_type) = answer.content_type.and_then(|text| HeaderValue::try_from(text).ok()) {
+        response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    }
+    response
+}
+
+/// The kind's fallback.
+pub(super) fn fallback_response(request: &Request, shortfall: Shortfall) -> Response {
+    let content_type = request.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
+    match fallback(request.kind, &request.name, content_type.as_ref(), &request.body, shortfall) {
+        Some(body) => Json(body).into_response(),
+        None => StatusCode::OK.into_response(),
+    }
+}

@@ -1,0 +1,117 @@
+//! The front door: what Slack sends.
+//!
+//! `POST` → size → signature → routing facts → tenant → **one commit** → answer. Nothing is answered 200 that
+//! is not durable, and nothing is looked at that is not signed.
+
+mod accept;
+mod held;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::json;
+use tautline_core::limits;
+use tautline_slack::request::{Inbound, is_ssl_check, read};
+use tautline_slack::signing;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+
+/// How long a body may take to arrive: Slack has given up by then.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
+
+macro_rules! mounts {
+    ($($name:ident at $path:literal: $summary:literal),* $(,)?) => {
+        $(
+            #[utoipa::path(
+                post,
+                path = $path,
+                tag = "inbound",
+                summary = $summary,
+                description = "Events, commands, interactions and options queries, signed by Slack. \
+                    Answered 200 once durable; for kinds that Slack waits for, with the handler's words.",
+                request_body(content((String = "application/json"), (String = "application/x-www-form-urlencoded"))),
+                responses(
+                    (status = 200, description = "Durable"),
+                    (status = 400, description = "Signed, but unreadable", body = crate::error::ErrorBody),
+                    (status = 401, description = "Not signed by Slack", body = crate::error::ErrorBody),
+                    (status = 413, description = "Too large", body = crate::error::ErrorBody),
+                    (status = 503, description = "Not durable, or no signing secret", body = crate::error::ErrorBody),
+                ),
+                security(()),
+            )]
+            pub(crate) async fn $name(state: State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
+                receive(state, headers, body).await
+            }
+        )*
+    };
+}
+
+mounts! {
+    webhooks_slack at "/api/v1/integrations/webhooks/slack": "What Slack sends",
+    webhooks_slack_events at "/api/v1/webhooks/slack/events": "What Slack sends (alias)",
+    slack_commands at "/slack/commands": "What Slack sends (alias)",
+}
+
+async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
+    let deadline = Instant::now() + app.settings.tuning.hold;
+    match door(&app, &headers, body).await {
+        Ok(Passed::Answered(response)) => response,
+        Ok(Passed::Request(verified, routing)) => accept::accept(app, verified, routing, deadline).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+enum Passed {
+    Answered(Response),
+    Request(signing::VerifiedRequest, tautline_slack::request::Routing),
+}
+
+async fn door(app: &App, headers: &HeaderMap, body: Body) -> ApiResult<Passed> {
+    let secrets = &app.settings.signing_secrets;
+    if secrets.is_empty() {
+        let off = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "inbound_off", "inbound is off: there is no signing secret");
+        return Err(off.fix("set SLACK_SIGNING_SECRET (Basic Information → App Credentials in the app's settings)"));
+    }
+    let body = read_body(body).await?;
+    let content_type = headers.get(header::CONTENT_TYPE);
+    if is_ssl_check(content_type, &body) {
+        return Ok(Passed::Answered(StatusCode::OK.into_response()));
+    }
+    let now_s = app.clock.now().as_secs();
+    let verified = signing::verify(secrets, headers, body, now_s).map_err(|error| {
+        tracing::warn!(reason = %error, "refused a request that is not signed by Slack");
+        ApiError::new(StatusCode::UNAUTHORIZED, "invalid_signature", "invalid signature")
+    })?;
+    match read(&verified) {
+        Ok(Inbound::Request(routing)) => Ok(Passed::Request(verified, routing)),
+        Ok(Inbound::UrlVerification { challenge }) => {
+            tracing::info!("Slack verified this URL");
+            Ok(Passed::Answered(Json(json!({ "challenge": challenge })).into_response()))
+        }
+        Err(error) => {
+            tracing::warn!(reason = %error, "refused a signed request that cannot be read");
+            Err(ApiError::bad_request("unreadable", error.to_string()))
+        }
+    }
+}
+
+async fn read_body(body: Body) -> ApiResult<bytes::Bytes> {
+    let limited = Limited::new(body, limits::INBOUND_BODY_BYTES).collect();
+    match tokio::time::timeout(READ_TIMEOUT, limited).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let limit = limits::INBOUND_BODY_BYTES;
+            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {limit} bytes")))
+        }
+        Ok(Err(_)) => Err(ApiError::bad_request("incomplete", "the body ended early")),
+        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")),
+    }
+}

@@ -1,0 +1,173 @@
+//! `GET …/oauth/callback`: Slack sends the person back. `POST` to the same path: the person confirms.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use tautline_core::connect::{ConnectState, SecretHash};
+use tautline_core::installation::Installation;
+use tautline_core::{Purpose, Timestamp};
+
+use super::ending::Ending;
+use super::{cookie, redeem};
+use crate::app::App;
+use crate::page::{Confirm, Link, Notice, Tone};
+
+/// The callback's path, whatever else `SLACK_REDIRECT_URI` names.
+pub(crate) const PATH: &str = "/api/v1/integrations/slack/oauth/callback";
+
+#[derive(Deserialize)]
+pub(crate) struct Callback {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Confirmation {
+    confirmation: String,
+    code: String,
+}
+
+/// Slack sends the person back.
+#[utoipa::path(
+    get,
+    path = "/api/v1/integrations/slack/oauth/callback",
+    tag = "installations",
+    params(
+        ("state" = Option<String>, Query, description = "What the start sealed"),
+        ("code" = Option<String>, Query, description = "Slack's code"),
+        ("error" = Option<String>, Query, description = "Slack's error, such as access_denied"),
+    ),
+    responses(
+        (status = 200, description = "A page: connected, or please confirm"),
+        (status = 302, description = "To where the start asked to return"),
+        (status = 400, description = "A page: the state or the code is not good"),
+        (status = 403, description = "A page: denied, or another browser"),
+        (status = 409, description = "A page: used before, or the workspace is another tenant's"),
+        (status = 502, description = "A page: Slack did not answer"),
+    ),
+    security(()),
+)]
+pub(crate) async fn callback(
+    State(app): State<Arc<App>>,
+    Query(query): Query<Callback>,
+    headers: HeaderMap,
+) -> Response {
+    finish(&app, try_callback(&app, query, &headers).await)
+}
+
+/// The person confirms a connect that was begun in another browser.
+#[utoipa::path(
+    post,
+    path = "/api/v1/integrations/slack/oauth/callback",
+    tag = "installations",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "A page: connected"), (status = 400, description = "A page: not confirmed here")),
+    security(()),
+)]
+pub(crate) async fn confirm(State(app): State<Arc<App>>, Form(form): Form<Confirmation>) -> Response {
+    finish(&app, try_confirm(&app, form).await)
+}
+
+enum Step {
+    Connected(Installation, Option<String>),
+    Confirmed(Installation, Option<String>),
+    Ask(Confirm),
+}
+
+async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result<Step, Ending> {
+    let state = query.state.as_deref().ok_or(Ending::StateMissing)?;
+    let now = app.clock.now();
+    let state = ConnectState::open(state, Purpose::OAuthState, app.vault.as_ref(), now)?;
+    // Consumed whatever comes with it: a denial, too, ends this try.
+    consume(app, &state, now).await?;
+    match query.error.as_deref() {
+        Some("access_denied") => return Err(Ending::Denied),
+        Some(error) => return Err(Ending::SlackError(error.chars().take(64).collect())),
+        None => {}
+    }
+    let code = query.code.filter(|code| !code.is_empty()).ok_or(Ending::CodeMissing)?;
+    match cookie::get(headers) {
+        Some(nonce) if nonce == state.nonce => {
+            let installation = redeem::redeem(app, &state, &code).await?;
+            Ok(Step::Connected(installation, state.return_to))
+        }
+        Some(_) => Err(Ending::WrongBrowser),
+        None => Ok(Step::Ask(ask(app, state, code))),
+    }
+}
+
+async fn consume(app: &App, state: &ConnectState, now: Timestamp) -> Result<(), Ending> {
+    let expires_at = Timestamp::from_micros(state.expires_at_us);
+    let fresh = app.store.nonce_consume(SecretHash::of(&state.nonce), expires_at, now).await?;
+    if fresh { Ok(()) } else { Err(Ending::StateReplayed) }
+}
+
+/// The question. Its seal names the code, so that it answers for this callback and no other.
+fn ask(app: &App, state: ConnectState, code: String) -> Confirm {
+    let (tenant, user) = (state.tenant.clone(), state.user.clone());
+    let confirmation = ConnectState { nonce: code_name(&code), ..state };
+    Confirm {
+        action: app.settings.public(PATH).path().to_owned(),
+        confirmation: confirmation.seal(Purpose::InstallConfirmation, app.vault.as_ref()),
+        code,
+        tenant,
+        user,
+    }
+}
+
+fn code_name(code: &str) -> String {
+    SecretHash::of(code).0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+async fn try_confirm(app: &App, form: Confirmation) -> Result<Step, Ending> {
+    let now = app.clock.now();
+    let state = ConnectState::open(&form.confirmation, Purpose::InstallConfirmation, app.vault.as_ref(), now)?;
+    if state.nonce != code_name(&form.code) {
+        return Err(Ending::StateForged);
+    }
+    consume(app, &state, now).await?;
+    let installation = redeem::redeem(app, &state, &form.code).await?;
+    Ok(Step::Confirmed(installation, state.return_to))
+}
+
+fn finish(app: &App, step: Result<Step, Ending>) -> Response {
+    let (mut response, keeps_cookie) = match step {
+        Ok(Step::Connected(_, Some(return_to))) => match app.settings.public_url.join(&return_to) {
+            Ok(url) => {
+                let location = HeaderValue::try_from(url.as_str()).expect("URLs are ASCII");
+                ((StatusCode::FOUND, [(header::LOCATION, location)]).into_response(), false)
+            }
+            Err(_) => (StatusCode::OK.into_response(), false),
+        },
+        Ok(Step::Connected(installation, None)) => (connected(&installation, None).into_response(), false),
+        // A page and not a redirect: browsers hold the form's target to the page's own policy.
+        Ok(Step::Confirmed(installation, return_to)) => (connected(&installation, return_to).into_response(), false),
+        Ok(Step::Ask(confirm)) => (confirm.into_response(), true),
+        // The other connect of this browser may still be under way.
+        Err(ending @ (Ending::WrongBrowser | Ending::StateForged | Ending::StateMissing)) => (ending.into_response(), true),
+        Err(ending) => (ending.into_response(), false),
+    };
+    if !keeps_cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie::clear(&app.settings));
+    }
+    response
+}
+
+fn connected(installation: &Installation, return_to: Option<String>) -> Notice {
+    let facts = &installation.facts;
+    let place = facts.team_name.as_deref().or(facts.enterprise_name.as_deref()).unwrap_or("Your workspace");
+    Notice {
+        status: StatusCode::OK,
+        code: "connected",
+        tone: Tone::Good,
+        title: format!("{place} is connected"),
+        lead: format!("It belongs to {} now.", installation.tenant),
+        next: "You can close this page. In Slack, invite the app to the channels where it should take part.".into(),
+        link: return_to.map(|href| Link { href, text: "Continue".into() }),
+    }
+}

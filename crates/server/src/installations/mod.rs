@@ -1,0 +1,12 @@
+//! Connecting a workspace: start → Slack's consent page → callback → stored.
+//!
+//! The callback is public; it trusts the signed `state`, not a session. Whoever comes back without the cookie
+//! that the start left (another browser, or somebody who was sent an authorize URL) sees to which tenant the
+//! workspace would go, and must say so before the code is redeemed.
+
+pub(crate) mod callback;
+mod cookie;
+mod ending;
+pub(crate) mod link;
+mod redeem;
+pub(crate) mod start;

@@ -1,0 +1,103 @@
+//! `GET …/oauth/start`: an operator begins to connect a workspace.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, header};
+use serde::Deserialize;
+use tautline_core::Purpose;
+use tautline_core::access::Scope;
+use tautline_core::connect::ConnectState;
+use tautline_slack::oauth;
+
+use super::cookie;
+use crate::app::App;
+use crate::auth::ForTenant;
+use crate::error::{ApiError, ApiResult};
+use crate::page::{Notice, Tone, wants_html};
+use crate::settings::OAuth;
+
+#[derive(Deserialize)]
+pub(crate) struct Start {
+    return_to: Option<String>,
+}
+
+/// Begin to connect a workspace.
+#[utoipa::path(
+    get,
+    path = "/api/v1/integrations/slack/oauth/start",
+    tag = "installations",
+    params(("return_to" = Option<String>, Query, description = "Where to go afterwards: our own origin, or one of TAUTLINE_RETURN_ORIGINS")),
+    responses(
+        (status = 302, description = "To Slack's consent page"),
+        (status = 401, description = "No credentials", body = crate::error::ErrorBody),
+        (status = 503, description = "OAuth is off", body = crate::error::ErrorBody),
+    ),
+)]
+pub(crate) async fn start(State(app): State<Arc<App>>, Query(query): Query<Start>, mut parts: Parts) -> Response {
+    match try_start(&app, query, &mut parts).await {
+        Ok(response) => response,
+        Err(error) if error.status() == StatusCode::UNAUTHORIZED && wants_html(&parts.headers) => {
+            error.log();
+            sign_in_first().into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn try_start(app: &Arc<App>, query: Start, parts: &mut Parts) -> ApiResult<Response> {
+    client(app)?;
+    let (caller, tenant) = ForTenant::from_request_parts(parts, app).await?.may(Scope::Manage)?;
+    let return_to = checked_return_to(app, query.return_to)?;
+    let mut state = ConnectState::new(&tenant, &caller.name, app.clock.now(), app.rng.as_ref());
+    state.return_to = return_to;
+    to_slack(app, &state)
+}
+
+/// The app's credentials, or why there are none.
+pub(super) fn client(app: &App) -> ApiResult<&oauth::Client> {
+    match &app.settings.oauth {
+        OAuth::On(client) => Ok(client),
+        OAuth::Off { fix } => {
+            let off = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "oauth_off", "connecting workspaces is off");
+            Err(off.fix(fix.clone()))
+        }
+    }
+}
+
+/// A place to return to that is ours or allowed.
+pub(crate) fn checked_return_to(app: &App, return_to: Option<String>) -> ApiResult<Option<String>> {
+    match return_to {
+        Some(target) if !app.settings.may_return_to(&target) => {
+            Err(ApiError::bad_request("return_to_refused", "return_to leads somewhere that is not allowed")
+                .fix("use a path of this gateway, or add the origin to TAUTLINE_RETURN_ORIGINS"))
+        }
+        other => Ok(other),
+    }
+}
+
+/// To Slack's consent page, with the state in the URL and its nonce in the browser.
+pub(super) fn to_slack(app: &App, state: &ConnectState) -> ApiResult<Response> {
+    let client = client(app)?;
+    let sealed = state.seal(Purpose::OAuthState, app.vault.as_ref());
+    let settings = &app.settings;
+    let redirect_uri = settings.redirect_uri.as_str();
+    let url = oauth::authorize_url(&settings.slack_url, &client.id, &settings.bot_scopes, redirect_uri, &sealed);
+    let location = HeaderValue::try_from(url.as_str()).expect("URLs are ASCII");
+    let headers = [(header::LOCATION, location), (header::SET_COOKIE, cookie::set(settings, &state.nonce))];
+    Ok((StatusCode::FOUND, headers).into_response())
+}
+
+fn sign_in_first() -> Notice {
+    Notice {
+        status: StatusCode::UNAUTHORIZED,
+        code: "unauthorized",
+        tone: Tone::Bad,
+        title: "Not signed in".into(),
+        lead: "Connecting a workspace needs an operator, or a connect link.".into(),
+        next: "Ask for a connect link in the product, or call this with an API key.".into(),
+        link: None,
+    }
+}

@@ -1,0 +1,60 @@
+//! The OpenAPI document. Routes and their descriptions are registered together, so none can be missing.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+/// The document without its paths, which the router brings.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tautline",
+        description = "The Slack channel of a product that has customers. Errors are \
+            `{\"error\", \"code\", \"fix\"}`. A platform key acts for the tenant named in the header `Tautline-Tenant`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "inbound", description = "What Slack sends"),
+        (name = "inbox", description = "The record of it"),
+        (name = "installations", description = "Connected workspaces"),
+        (name = "outbound", description = "What the product says to Slack"),
+        (name = "tenants", description = "The customers of the product"),
+        (name = "keys", description = "API keys"),
+    ),
+    modifiers(&Keys),
+    security(("key" = [])),
+)]
+pub(crate) struct Frame;
+
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let key = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key (`tl_…`), or TAUTLINE_ADMIN_KEY"))
+            .build();
+        document.components.get_or_insert_default().add_security_scheme("key", SecurityScheme::Http(key));
+        document.security.get_or_insert_with(|| vec![SecurityRequirement::new("key", [""; 0])]);
+    }
+}
+
+/// The document.
+pub fn document() -> Value {
+    let (_, document) = crate::router::described().split_for_parts();
+    let mut json = serde_json::to_value(document).expect("the document is plain JSON");
+    let paths = json["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in paths.filter_map(Value::as_object_mut).flat_map(|path| path.values_mut()) {
+        // utoipa writes "no credential" as one empty requirement; the plain spelling is an empty list.
+        if operation["security"] == json!([{}]) {
+            operation["security"] = json!([]);
+        }
+    }
+    json
+}
+
+pub(crate) async fn openapi_json() -> Response {
+    Json(document()).into_response()
+}

@@ -1,0 +1,109 @@
+//! Every route, on one page.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, header};
+use tautline_core::limits;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+use tracing::{Span, field};
+use utoipa::OpenApi as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::api::v1;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::installations::{callback, link, start};
+use crate::outbound::proxy;
+use crate::{dashboard, health, inbound, openapi};
+
+/// The routes under `/api` and `/slack`, each registered with its description.
+pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::Frame::openapi())
+        .routes(routes!(inbound::webhooks_slack))
+        .routes(routes!(inbound::webhooks_slack_events))
+        .routes(routes!(inbound::slack_commands))
+        .routes(routes!(start::start))
+        .routes(routes!(callback::callback, callback::confirm))
+        .routes(routes!(v1::connect_links::create::create))
+        .routes(routes!(link::open))
+        .routes(routes!(v1::installations::list::list))
+        .routes(routes!(v1::tenants::create::create))
+        .routes(routes!(v1::keys::create::create))
+        .routes(routes!(v1::inbox::list::list))
+        .routes(routes!(v1::inbox::get::get))
+        .routes(routes!(proxy::proxy_get, proxy::proxy_post))
+}
+
+/// The whole server.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (api, _) = described().split_for_parts();
+    let mut router = api
+        .route("/", get(dashboard::index))
+        .route("/style.css", get(dashboard::style))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/openapi.json", get(openapi::openapi_json));
+    // SLACK_REDIRECT_URI may name a path of its own, from before there was a gateway.
+    let own_path = app.settings.redirect_uri.path().to_owned();
+    if own_path != callback::PATH {
+        router = router.route(&own_path, get(callback::callback).post(callback::confirm));
+    }
+    router
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES))
+        .layer(middleware::from_fn(common_headers))
+        .layer(CatchPanicLayer::custom(|_| broken()))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(span)
+                .on_request(())
+                .on_failure(())
+                .on_response(|response: &Response, took: Duration, _: &Span| {
+                    tracing::debug!(status = response.status().as_u16(), took_ms = took.as_millis(), "answered");
+                }),
+        )
+        .with_state(app)
+}
+
+/// The route and not the path: paths of links, and queries, hold secrets.
+fn span(request: &Request) -> Span {
+    let span = tracing::info_span!("http", method = %request.method(), route = field::Empty);
+    if let Some(route) = request.extensions().get::<MatchedPath>() {
+        span.record("route", route.as_str());
+    }
+    span
+}
+
+async fn common_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    // The address of a page may be a secret.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn no_such_route() -> Response {
+    ApiError::not_found("no_such_route", "there is nothing here").fix("see /openapi.json").into_response()
+}
+
+async fn no_such_method() -> Response {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not take this method")
+        .fix("see /openapi.json")
+        .into_response()
+}
+
+fn broken() -> Response {
+    tracing::error!("a handler panicked");
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong in here").into_response()
+}

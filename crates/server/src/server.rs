@@ -1,0 +1,136 @@
+//! The server: put together, run, stopped.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use tautline_core::delivery::Reap;
+use tautline_core::endpoint::{Declared, Endpoint, Filter, Target};
+use tautline_core::{Clock, EndpointId, Rng, Store, StoreError, Vault, limits};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::dispatch::{self, Dispatcher, Handler};
+use crate::egress::{EndpointClient, SlackClient};
+use crate::settings::Settings;
+use crate::{home, router};
+
+/// What the server stands on.
+pub struct Ports {
+    /// Where everything rests.
+    pub store: Arc<dyn Store>,
+    /// What seals it.
+    pub vault: Arc<dyn Vault>,
+    /// The present.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub rng: Arc<dyn Rng>,
+}
+
+/// A gateway, ready to serve.
+pub struct Server {
+    app: Arc<App>,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The store does not take part.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// No client for the network can be made.
+    #[error("no HTTP client can be made")]
+    Client(#[from] reqwest::Error),
+    /// The listener failed.
+    #[error("cannot serve")]
+    Serve(#[from] io::Error),
+}
+
+/// The name under which `TAUTLINE_FORWARD_URL` is known, so that what waits for it survives a new address.
+const FORWARD: &str = "TAUTLINE_FORWARD_URL";
+
+impl Server {
+    /// Puts a server together. `handlers` are functions of this process, by a name that stays the same from
+    /// run to run.
+    pub async fn new(
+        settings: Settings,
+        ports: Ports,
+        handlers: HashMap<String, Arc<dyn Handler>>,
+    ) -> Result<Self, ServerError> {
+        let Ports { store, vault, clock, rng } = ports;
+        let endpoints = declare(&settings, store.as_ref(), clock.as_ref(), rng.as_ref(), &handlers).await?;
+        let secret = settings.forward.as_ref().map(|forward| &forward.secret);
+        let dispatcher = Dispatcher::new(&endpoints, &handlers, secret, EndpointClient::new()?);
+        let slack = SlackClient::new(settings.slack_url.clone())?;
+        let tasks = TaskTracker::new();
+        let app = App { settings, store, vault, clock, rng, slack, endpoints, dispatcher, tasks };
+        home::record_tenant(&app).await?;
+        // Nobody else serves this store: whoever held a lease is gone.
+        let changed = app.store.delivery_reap(app.clock.now(), Reap::All).await?;
+        if changed > 0 {
+            tracing::info!(changed, "took back what the last run left unfinished");
+        }
+        Ok(Self { app: Arc::new(app) })
+    }
+
+    /// Serves until told to stop; then finishes what is in hand for [`limits::SHUTDOWN_GRACE`], and leaves the
+    /// rest to leases.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
+        let app = self.app;
+        let work = TaskTracker::new();
+        work.spawn(dispatch::sweep(app.clone(), stop.clone()));
+        if let Some(token) = app.settings.bot_token.clone() {
+            work.spawn(home::install(app.clone(), token, stop.clone()));
+        }
+        work.close();
+        let serving = axum::serve(listener, router::router(app.clone()))
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .into_future();
+        tokio::pin!(serving);
+        tokio::select! {
+            ended = &mut serving => ended?,
+            () = stop.cancelled() => {
+                tracing::info!("stopping: finishing what is in hand");
+                let finish = async {
+                    let ended = serving.await;
+                    work.wait().await;
+                    app.tasks.close();
+                    app.tasks.wait().await;
+                    ended
+                };
+                match tokio::time::timeout(limits::SHUTDOWN_GRACE, finish).await {
+                    Ok(ended) => ended?,
+                    Err(_) => tracing::warn!("stopped with work unfinished; it will be taken up again"),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn declare(
+    settings: &Settings,
+    store: &dyn Store,
+    clock: &dyn Clock,
+    rng: &dyn Rng,
+    handlers: &HashMap<String, Arc<dyn Handler>>,
+) -> Result<Vec<Endpoint>, StoreError> {
+    let everything = || vec![Filter::everything()];
+    let in_process = handlers.keys().map(|name| Declared {
+        name: name.clone(),
+        target: Target::InProcess,
+        filters: everything(),
+    });
+    let forward = settings.forward.iter().map(|forward| Declared {
+        name: FORWARD.to_owned(),
+        target: Target::Slack { url: forward.url.clone() },
+        filters: everything(),
+    });
+    let declared = in_process.chain(forward).collect::<Vec<_>>();
+    let now = clock.now();
+    let ids = declared.iter().map(|_| EndpointId::generate(now, rng)).collect();
+    store.endpoints_declare(declared, ids, now).await
+}

@@ -1,0 +1,94 @@
+//! What the server is told before it starts. Where it comes from (the environment, a test) is not its concern.
+
+use std::time::Duration;
+
+use tautline_core::connect::SecretHash;
+use tautline_core::limits;
+use tautline_slack::signing::SigningSecret;
+use tautline_slack::{Token, oauth};
+use url::{Origin, Url};
+
+/// The server's settings.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where people and Slack reach this server.
+    pub public_url: Url,
+    /// Slack's base URL.
+    pub slack_url: Url,
+    /// The secrets that Slack may sign with. None: inbound is off.
+    pub signing_secrets: Vec<SigningSecret>,
+    /// Every signed request is the company's own: it runs one workspace, without OAuth.
+    pub single_workspace: bool,
+    /// Whether workspaces can be connected.
+    pub oauth: OAuth,
+    /// What the bot asks for.
+    pub bot_scopes: Vec<String>,
+    /// Where Slack sends people back to.
+    pub redirect_uri: Url,
+    /// Where `return_to` may point, besides our own origin.
+    pub return_origins: Vec<Origin>,
+    /// The hash of the first platform key.
+    pub admin_key: Option<SecretHash>,
+    /// The company's own workspace.
+    pub bot_token: Option<Token>,
+    /// The product's Bolt app that gets everything.
+    pub forward: Option<Forward>,
+    /// Limits that tests bring nearer.
+    pub tuning: Tuning,
+}
+
+/// Whether workspaces can be connected.
+#[derive(Clone, Debug)]
+pub enum OAuth {
+    /// They can, with this app's credentials.
+    On(oauth::Client),
+    /// They cannot, and this is what to set.
+    Off {
+        /// What to do, naming the variables.
+        fix: String,
+    },
+}
+
+/// An app of the product that speaks Slack's own protocol.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Its URL.
+    pub url: Url,
+    /// What requests to it are signed with.
+    pub secret: SigningSecret,
+}
+
+/// Limits that tests bring nearer.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// See [`limits::COMMIT_BUDGET`].
+    pub commit_budget: Duration,
+    /// See [`limits::HOLD`].
+    pub hold: Duration,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { commit_budget: limits::COMMIT_BUDGET, hold: limits::HOLD }
+    }
+}
+
+impl Settings {
+    /// Whether pages are served over TLS, as far as browsers see.
+    pub(crate) fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+
+    /// A URL of ours as the outside sees it.
+    pub(crate) fn public(&self, path: &str) -> Url {
+        tautline_slack::below(&self.public_url, path.trim_start_matches('/'))
+    }
+
+    /// Whether somebody may be sent there: our own origin, or an allowed one.
+    pub(crate) fn may_return_to(&self, target: &str) -> bool {
+        let Ok(url) = self.public_url.join(target) else { return false };
+        let origin = url.origin();
+        matches!(url.scheme(), "http" | "https")
+            && (origin == self.public_url.origin() || self.return_origins.contains(&origin))
+    }
+}

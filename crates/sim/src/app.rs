@@ -1,0 +1,66 @@
+//! The simulation's shared parts.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::journal::Journal;
+use crate::response_url::ResponseUrl;
+use crate::state::State;
+use crate::{Options, Tasks};
+
+/// A simulated Slack.
+pub struct Sim {
+    pub(crate) options: Options,
+    pub(crate) http: reqwest::Client,
+    state: Mutex<State>,
+    journal: Mutex<Journal>,
+    pub(crate) codes: Mutex<HashMap<String, Code>>,
+    pub(crate) response_urls: Mutex<HashMap<String, ResponseUrl>>,
+    tasks: Tasks,
+}
+
+/// An OAuth code that was handed out, until it is redeemed.
+pub(crate) struct Code {
+    pub(crate) team: String,
+    pub(crate) user: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) redirect_uri: String,
+    pub(crate) expires_at_s: i64,
+}
+
+impl Sim {
+    pub(crate) fn with(options: Options, state: State) -> Self {
+        let http = reqwest::Client::builder()
+            // Slack follows two redirects.
+            .redirect(reqwest::redirect::Policy::limited(2))
+            .no_proxy()
+            .user_agent("Slackbot 1.0 (+https://api.slack.com/robots)")
+            .build()
+            .expect("a client without special wishes can be built");
+        Self {
+            options,
+            http,
+            state: Mutex::new(state),
+            journal: Mutex::default(),
+            codes: Mutex::default(),
+            response_urls: Mutex::default(),
+            tasks: Tasks::new(),
+        }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        lock(&self.journal)
+    }
+
+    pub(crate) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

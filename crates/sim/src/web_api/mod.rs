@@ -1,0 +1,186 @@
+//! The Web API: a few methods, one file each.
+
+mod auth_test;
+mod bots_info;
+mod chat_post_message;
+mod conversations_history;
+mod conversations_list;
+mod oauth_v2_access;
+mod users_info;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::app::Sim;
+use crate::journal::Entry;
+use crate::state::State as Kept;
+
+/// What a method comes to: the fields beside `ok`, or Slack's error word with its fields.
+type Outcome = Result<Value, Refused>;
+
+/// A refusal.
+pub(super) struct Refused {
+    error: &'static str,
+    more: Value,
+}
+
+fn refuse<T>(error: &'static str) -> Result<T, Refused> {
+    Err(Refused { error, more: Value::Null })
+}
+
+/// The arguments of a call, however they were sent. Structured ones are values in JSON and text in forms.
+pub(super) struct Args(HashMap<String, Value>);
+
+impl Args {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// A structured argument.
+    fn structured(&self, name: &str, error: &'static str) -> Result<Value, Refused> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(Value::Null),
+            Some(Value::String(json)) => serde_json::from_str(json).or_else(|_| refuse(error)),
+            Some(value) => Ok(value.clone()),
+        }
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        let value = self.0.get(name)?;
+        value.as_str().map_or_else(|| value.as_u64()?.try_into().ok(), |text| text.parse().ok())
+    }
+}
+
+/// Who calls: the bot of a workspace.
+pub(super) struct Acting {
+    team: String,
+}
+
+pub(crate) async fn by_get(
+    state: State<Arc<Sim>>,
+    method: Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let query = Bytes::from(query.unwrap_or_default());
+    call(&state, &method, &headers, form(&query), false)
+}
+
+pub(crate) async fn by_post(
+    state: State<Arc<Sim>>,
+    method: Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let args = if content_type.starts_with("application/json") {
+        match serde_json::from_slice(&body) {
+            Ok(Value::Object(fields)) => Args(fields.into_iter().collect()),
+            Ok(_) => return answer(&Err(Refused { error: "json_not_object", more: Value::Null }), None),
+            Err(_) => return answer(&Err(Refused { error: "invalid_json", more: Value::Null }), None),
+        }
+    } else {
+        form(&body)
+    };
+    call(&state, &method, &headers, args, !content_type.starts_with("application/json"))
+}
+
+fn form(bytes: &[u8]) -> Args {
+    let pairs = form_urlencoded::parse(bytes);
+    Args(pairs.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
+}
+
+fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_body: bool) -> Response {
+    if method == "oauth.v2.access" {
+        let outcome = oauth_v2_access::call(sim, headers, &args);
+        return note(sim, method, &outcome, None);
+    }
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    // A form may carry the token; JSON and queries may not.
+    let token = bearer.or_else(|| args.text("token").filter(|_| token_in_body));
+    let mut kept = sim.state();
+    let acting = token.ok_or("not_authed").and_then(|token| acting(&kept, token).ok_or("invalid_auth"));
+    let (outcome, scopes) = match acting {
+        Err(error) => (refuse(error), None),
+        Ok(acting) => {
+            let bot = kept.world.workspace(Some(&acting.team)).and_then(|workspace| workspace.bot.clone());
+            let scopes = bot.map(|bot| bot.scopes).unwrap_or_default();
+            (perform(&mut kept, method, &acting, &args, &scopes), Some(scopes.join(",")))
+        }
+    };
+    drop(kept);
+    note(sim, method, &outcome, scopes)
+}
+
+fn acting(kept: &Kept, token: &str) -> Option<Acting> {
+    let hash = hash(token);
+    let grant = kept.world.tokens.iter().find(|grant| grant.hash == hash)?;
+    Some(Acting { team: grant.team.clone() })
+}
+
+/// The methods, each with the scopes of which one is needed.
+fn perform(kept: &mut Kept, method: &str, acting: &Acting, args: &Args, scopes: &[String]) -> Outcome {
+    let (needed, perform): (&[&str], fn(&mut Kept, &Acting, &Args) -> Outcome) = match method {
+        "auth.test" => (&[], auth_test::call),
+        "bots.info" => (&["users:read"], bots_info::call),
+        "chat.postMessage" => (&["chat:write"], chat_post_message::call),
+        "conversations.list" => (&["channels:read"], conversations_list::call),
+        "conversations.history" => (&["channels:history"], conversations_history::call),
+        "users.info" => (&["users:read"], users_info::call),
+        _ => return refuse("unknown_method"),
+    };
+    if !needed.is_empty() && !needed.iter().any(|scope| scopes.iter().any(|granted| granted == scope)) {
+        let more = json!({ "needed": needed.join(","), "provided": scopes.join(",") });
+        return Err(Refused { error: "missing_scope", more });
+    }
+    perform(kept, acting, args)
+}
+
+/// Answers, and remembers that it did. What is remembered holds no token.
+fn note(sim: &Sim, method: &str, outcome: &Outcome, scopes: Option<String>) -> Response {
+    let (error, told) = match outcome {
+        Ok(_) => (None, "ok"),
+        Err(refused) => (Some(refused.error.to_owned()), "refused"),
+    };
+    sim.journal().add(Entry {
+        what: method.to_owned(),
+        event_id: None,
+        retry: 0,
+        status: Some(200),
+        error,
+        content_type: None,
+        answer: told.to_owned(),
+        took_ms: 0,
+    });
+    answer(outcome, scopes)
+}
+
+fn answer(outcome: &Outcome, scopes: Option<String>) -> Response {
+    let mut body = match outcome {
+        Ok(fields) => fields.clone(),
+        Err(refused) if refused.more.is_null() => json!({}),
+        Err(refused) => refused.more.clone(),
+    };
+    body["ok"] = outcome.is_ok().into();
+    if let Err(refused) = outcome {
+        body["error"] = refused.error.into();
+    }
+    let mut response = Json(body).into_response();
+    if let Some(scopes) = scopes.and_then(|scopes| HeaderValue::try_from(scopes).ok()) {
+        response.headers_mut().insert("x-oauth-scopes", scopes);
+    }
+    response
+}
+
+/// What a token is known by.
+pub(super) fn hash(token: &str) -> String {
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,21 @@
+//! `users.info`.
+
+use serde_json::json;
+
+use super::{Acting, Args, Outcome, refuse};
+use crate::state::State;
+
+pub(super) fn call(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
+    let Some(workspace) = state.world.workspace(Some(&acting.team)) else { return refuse("account_inactive") };
+    let wanted = args.text("user").unwrap_or_default();
+    if let Some(bot) = workspace.bot.as_ref().filter(|bot| bot.user_id == wanted) {
+        return Ok(json!({ "user": { "id": bot.user_id, "team_id": workspace.id, "is_bot": true, "deleted": false } }));
+    }
+    match workspace.people.iter().find(|person| person.id == wanted) {
+        None => refuse("user_not_found"),
+        Some(person) => Ok(json!({ "user": {
+            "id": person.id, "team_id": workspace.id, "name": person.name, "real_name": person.real_name,
+            "is_bot": false, "deleted": false, "tz": "Europe/London",
+        }})),
+    }
+}

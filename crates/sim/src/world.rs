@@ -1,0 +1,142 @@
+//! What there is: workspaces, people, channels, messages, and which app may do what where.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Everything that is kept between runs. Of tokens only hashes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct World {
+    pub(crate) app_id: String,
+    pub(crate) workspaces: Vec<Workspace>,
+    pub(crate) tokens: Vec<Grant>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Workspace {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) domain: String,
+    pub(crate) people: Vec<Person>,
+    pub(crate) channels: Vec<Channel>,
+    /// The app's bot, once installed.
+    pub(crate) bot: Option<Bot>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Person {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) real_name: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Bot {
+    pub(crate) user_id: String,
+    pub(crate) bot_id: String,
+    /// Additive across re-installs, as Slack's are.
+    pub(crate) scopes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Channel {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) messages: Vec<Message>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Message {
+    pub(crate) ts: String,
+    pub(crate) user: String,
+    /// Set for what the app's bot says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bot_id: Option<String>,
+    pub(crate) text: String,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(crate) blocks: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) thread_ts: Option<String>,
+    /// Seen by one person only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ephemeral: bool,
+}
+
+/// A token that was handed out, known by its hash.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) hash: String,
+    pub(crate) team: String,
+}
+
+impl World {
+    /// Two workspaces, so that one can see tenants side by side.
+    pub(crate) fn fresh(rng: &mut fastrand::Rng) -> Self {
+        let mut workspace = |name: &str, domain: &str| Workspace {
+            id: id(rng, 'T'),
+            name: name.to_owned(),
+            domain: domain.to_owned(),
+            people: [("ada", "Ada Lovelace"), ("grace", "Grace Hopper")]
+                .map(|(name, real_name)| Person {
+                    id: id(rng, 'U'),
+                    name: name.to_owned(),
+                    real_name: real_name.to_owned(),
+                })
+                .into(),
+            channels: ["general", "random"]
+                .map(|name| Channel { id: id(rng, 'C'), name: name.to_owned(), messages: Vec::new() })
+                .into(),
+            bot: None,
+        };
+        let workspaces = vec![workspace("Acme Rockets", "acme-rockets"), workspace("Globex", "globex")];
+        Self { app_id: id(rng, 'A'), workspaces, tokens: Vec::new() }
+    }
+
+    /// A workspace by its id or domain; without either, the first that has the app, else the first.
+    pub(crate) fn workspace(&mut self, wanted: Option<&str>) -> Option<&mut Workspace> {
+        match wanted {
+            Some(wanted) => self.workspaces.iter_mut().find(|w| w.id == wanted || w.domain == wanted),
+            None => {
+                let connected = self.workspaces.iter().position(|workspace| workspace.bot.is_some());
+                self.workspaces.get_mut(connected.unwrap_or(0))
+            }
+        }
+    }
+}
+
+impl Workspace {
+    /// A channel by id, name or `#name`.
+    pub(crate) fn channel(&mut self, wanted: &str) -> Option<&mut Channel> {
+        let name = wanted.trim_start_matches('#');
+        self.channels.iter_mut().find(|channel| channel.id == wanted || channel.name == name)
+    }
+
+    /// A person by id or name; without either, the first.
+    pub(crate) fn person(&self, wanted: Option<&str>) -> Option<&Person> {
+        match wanted {
+            Some(wanted) => self.people.iter().find(|person| person.id == wanted || person.name == wanted),
+            None => self.people.first(),
+        }
+    }
+}
+
+impl Channel {
+    /// Adds a message with a time of its own.
+    pub(crate) fn post(&mut self, mut message: Message) -> Message {
+        let last = self.messages.last().map_or(0, |last| micros(&last.ts));
+        let at = crate::time::now_us().max(last + 1);
+        message.ts = format!("{}.{:06}", at / 1_000_000, at % 1_000_000);
+        self.messages.push(message.clone());
+        message
+    }
+}
+
+fn micros(ts: &str) -> u64 {
+    ts.replace('.', "").parse().unwrap_or(0)
+}
+
+/// An id as Slack makes them: a letter and ten of capitals and digits.
+pub(crate) fn id(rng: &mut fastrand::Rng, letter: char) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let tail = (0..10).map(|_| char::from(ALPHABET[rng.usize(..ALPHABET.len())]));
+    std::iter::once(letter).chain(tail).collect()
+}

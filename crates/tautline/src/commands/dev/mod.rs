@@ -1,0 +1,134 @@
+//! `tautline dev`: a gateway and a simulated Slack, with nothing to configure.
+
+mod data;
+mod echo;
+mod table;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use tautline_core::access::{ApiKey, Scope};
+use tautline_core::connect::{ConnectLink, SecretHash, new_secret};
+use tautline_core::{Clock as _, KeyId, LinkId, Rng, Store, SystemClock, SystemRng, Tenant, TenantId};
+use tautline_server::dispatch::Handler;
+use tautline_server::{Forward, OAuth, Ports, Server, Settings, Tuning};
+use tautline_sim::{Registration, RetryWaits, Sim};
+use tautline_slack::{Token, below, oauth, scopes};
+use tautline_store::Keyring;
+use url::Url;
+
+use self::data::DevData;
+use crate::commands::serve::open_store;
+use crate::config::{Environment, local_url};
+use crate::{lifecycle, logging};
+
+/// Run a gateway and a simulated Slack, with nothing to configure.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The gateway's port.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The simulated Slack's port.
+    #[arg(long, default_value_t = 8081)]
+    slack_port: u16,
+    /// Where state is kept between runs.
+    #[arg(long, value_name = "DIR", default_value = ".tautline-dev")]
+    data: PathBuf,
+    /// Forget the state of earlier runs.
+    #[arg(long)]
+    fresh: bool,
+    /// Your Bolt app's URL, such as http://localhost:3000/slack/events; without it, a built-in echo answers.
+    #[arg(long, value_name = "URL")]
+    forward: Option<Url>,
+}
+
+const TENANT: &str = "acme";
+const BOT_NAME: &str = "tautline";
+
+pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::Result<()> {
+    logging::start(environment, "warn,tautline=info,tautline_server=info")?;
+    let gateway = lifecycle::bind(loopback(options.port), "--port").await?;
+    let slack = lifecycle::bind(loopback(options.slack_port), "--slack-port").await?;
+    // Port 0 asks for any: what was given counts.
+    let public_url = local_url(gateway.local_addr()?.port());
+    let slack_url = local_url(slack.local_addr()?.port());
+    let data = DevData::open(&options.data, options.fresh)?;
+    let settings = settings(&data, &public_url, &slack_url, options.forward.as_ref());
+    let sim = Sim::new(tautline_sim::Options {
+        public_url: slack_url.clone(),
+        registration: Registration {
+            client_id: data.client_id(),
+            client_secret: data.client_secret(),
+            signing_secret: data.signing_secret(),
+            redirect_urls: vec![settings.redirect_uri.to_string()],
+            request_url: below(&public_url, "api/v1/integrations/webhooks/slack"),
+            bot_name: BOT_NAME.to_owned(),
+        },
+        state_file: Some(data.file("slack.json")),
+        seed: u64::from_le_bytes(SystemRng.array()),
+        retry_waits: RetryWaits::SLACKS,
+    })?;
+    let rng: Arc<dyn Rng> = Arc::new(SystemRng);
+    let vault = Arc::new(Keyring::single("dev", data.encryption_key(), rng.clone()));
+    let store: Arc<dyn Store> = Arc::new(open_store(&data.file("tautline.db"), vault.clone())?);
+    let connect = furnish(store.as_ref(), &data, &public_url, rng.as_ref()).await?;
+    let handlers = match options.forward {
+        Some(_) => HashMap::new(),
+        None => HashMap::from([("echo".to_owned(), Arc::new(echo::Echo) as Arc<dyn Handler>)]),
+    };
+    let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
+    let server = Server::new(settings, ports, handlers).await?;
+    let stop = lifecycle::stop_on_signal()?;
+    table::print(&table::Facts {
+        public_url: &public_url,
+        slack_url: &slack_url,
+        connect: &connect,
+        tenant: TENANT,
+        bot_name: BOT_NAME,
+        forward: options.forward.as_ref(),
+        data: &data,
+    });
+    let (served, simulated) = tokio::join!(server.serve(gateway, stop.clone()), sim.serve(slack, stop));
+    served?;
+    simulated?;
+    Ok(())
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&Url>) -> Settings {
+    Settings {
+        public_url: public_url.clone(),
+        slack_url: slack_url.clone(),
+        signing_secrets: vec![data.signing_secret()],
+        single_workspace: false,
+        oauth: OAuth::On(oauth::Client { id: data.client_id(), secret: Token::new(data.client_secret()) }),
+        bot_scopes: scopes::parse(scopes::DEFAULT_BOT_SCOPES),
+        redirect_uri: below(public_url, "api/v1/integrations/slack/oauth/callback"),
+        return_origins: Vec::new(),
+        admin_key: Some(SecretHash::of(&data.admin_key())),
+        bot_token: None,
+        forward: forward.map(|url| Forward { url: url.clone(), secret: data.forward_secret() }),
+        tuning: Tuning::default(),
+    }
+}
+
+/// A tenant, its API key, and a link to connect it.
+async fn furnish(store: &dyn Store, data: &DevData, public_url: &Url, rng: &dyn Rng) -> anyhow::Result<Url> {
+    let now = SystemClock.now();
+    let tenant: TenantId = TENANT.parse()?;
+    store.tenant_record(Tenant { id: tenant.clone(), name: Some("Acme".into()), created_at: now }).await?;
+    let id = KeyId::generate(now, rng);
+    let key = ApiKey { id, tenant: Some(tenant.clone()), scopes: Scope::ALL.to_vec(), created_at: now };
+    store.key_store(key, SecretHash::of(&data.api_key())).await?;
+    let secret = new_secret(rng);
+    let expires_at = now.after(data::CONNECT_LINK_LIFE);
+    let link = ConnectLink { id: LinkId::generate(now, rng), tenant, return_to: None, expires_at };
+    store.connect_link_store(link, SecretHash::of(&secret), now).await?;
+    Ok(below(public_url, &format!("api/v1/integrations/slack/connect-links/{secret}")))
+}

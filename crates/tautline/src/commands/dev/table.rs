@@ -1,0 +1,50 @@
+//! What `tautline dev` prints: where everything is, and what to do first.
+
+use url::Url;
+
+use super::data::DevData;
+
+pub(super) struct Facts<'a> {
+    pub(super) public_url: &'a Url,
+    pub(super) slack_url: &'a Url,
+    pub(super) connect: &'a Url,
+    pub(super) tenant: &'a str,
+    pub(super) bot_name: &'a str,
+    pub(super) forward: Option<&'a Url>,
+    pub(super) data: &'a DevData,
+}
+
+#[expect(clippy::print_stdout, reason = "this is what a person at a terminal reads")]
+pub(super) fn print(facts: &Facts<'_>) {
+    println!("{}", render(facts));
+}
+
+fn render(facts: &Facts<'_>) -> String {
+    let Facts { public_url, slack_url, connect, tenant, bot_name, forward, data } = facts;
+    let mut rows = vec![
+        ("gateway", public_url.to_string()),
+        ("simulated Slack", slack_url.to_string()),
+        ("tenant", (*tenant).to_owned()),
+        ("its API key", data.api_key()),
+        ("platform key", data.admin_key()),
+        ("state", format!("{} (--fresh forgets it)", data.dir().display())),
+        ("on", "inbound, connect, dispatch, Web API proxy".to_owned()),
+        ("off", "operational alerts (tautline alert needs SLACK_OPS_WEBHOOK_URL)".to_owned()),
+    ];
+    match forward {
+        Some(url) => rows.extend([
+            ("handler", format!("your app at {url}")),
+            ("its signing secret", data.forward_secret_text()),
+            ("its slackApiUrl", format!("{public_url}slack/api/")),
+        ]),
+        None => rows.push(("handler", "a built-in echo (--forward URL for your own app)".to_owned())),
+    }
+    let rows: String = rows.iter().map(|(name, value)| format!("  {name:<20}{value}\n")).collect();
+    format!(
+        "\nTautline dev\n\n{rows}\n  \
+         1. Connect a workspace:  {connect}\n  \
+         2. Say something:        {slack_url}  (\"@{bot_name} hello\")\n  \
+         3. See what came:        curl -H 'Authorization: Bearer {key}' {public_url}api/v1/inbox\n",
+        key = data.api_key(),
+    )
+}

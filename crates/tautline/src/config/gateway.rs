@@ -1,0 +1,256 @@
+//! What `tautline serve` is told by its environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use tautline_core::connect::SecretHash;
+use tautline_server::{Forward, OAuth, Settings, Tuning};
+use tautline_slack::signing::SigningSecret;
+use tautline_slack::{Token, oauth, scopes};
+use url::Url;
+
+use super::{Environment, Problems};
+
+/// Everything the gateway starts from.
+#[derive(Debug)]
+pub(crate) struct GatewayConfig {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) database: Database,
+    pub(crate) encryption_keys: Option<SecretString>,
+    pub(crate) settings: Settings,
+    /// What is off, for want of variables.
+    pub(crate) off: Vec<Off>,
+}
+
+/// Where everything rests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// A SQLite file; `None` is `tautline.db` in the data directory.
+    Sqlite(Option<PathBuf>),
+}
+
+/// Something that is off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Off {
+    pub(crate) what: &'static str,
+    pub(crate) fix: String,
+}
+
+const CALLBACK: &str = "/api/v1/integrations/slack/oauth/callback";
+const MAKE_KEY: &str = "TAUTLINE_ENCRYPTION_KEYS=id:base64, with 32 bytes from: openssl rand -base64 32";
+
+impl GatewayConfig {
+    /// Reads the environment; says everything that is wrong with it at once.
+    pub(crate) fn read(environment: &Environment) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let p = &mut problems;
+        let listen = environment.parsed("TAUTLINE_LISTEN", "an address such as 127.0.0.1:8080", p);
+        let listen: SocketAddr = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let public_url = url(environment, "TAUTLINE_PUBLIC_URL", p);
+        let public_url = public_url.unwrap_or_else(|| local_url(listen.port()));
+        let slack_url = url(environment, "TAUTLINE_SLACK_URL", p);
+        let slack_url = slack_url.unwrap_or_else(|| Url::parse("https://slack.com").expect("a URL"));
+        let signing_secrets = signing_secrets(environment, p);
+        let client_id = environment.get("SLACK_CLIENT_ID", p);
+        let encryption_keys = environment.secret("TAUTLINE_ENCRYPTION_KEYS", p).map(SecretString::from);
+        let mut off = Vec::new();
+        let oauth = oauth(environment, client_id.clone(), encryption_keys.is_some(), p);
+        if signing_secrets.is_empty() {
+            off.push(Off { what: "inbound", fix: "set SLACK_SIGNING_SECRET".into() });
+        }
+        if let OAuth::Off { fix } = &oauth {
+            off.push(Off { what: "connect", fix: fix.clone() });
+        }
+        let settings = Settings {
+            single_workspace: client_id.is_none() && !signing_secrets.is_empty(),
+            signing_secrets,
+            oauth,
+            bot_scopes: scopes::parse(
+                &environment.get("SLACK_BOT_SCOPES", p).unwrap_or_else(|| scopes::DEFAULT_BOT_SCOPES.to_owned()),
+            ),
+            redirect_uri: url(environment, "SLACK_REDIRECT_URI", p)
+                .unwrap_or_else(|| tautline_slack::below(&public_url, CALLBACK.trim_start_matches('/'))),
+            return_origins: return_origins(environment, p),
+            admin_key: admin_key(environment, p),
+            bot_token: environment.secret("SLACK_BOT_TOKEN", p).map(Token::new),
+            forward: forward(environment, &mut off, p),
+            tuning: Tuning::default(),
+            public_url,
+            slack_url,
+        };
+        if settings.admin_key.is_none() {
+            off.push(Off { what: "API", fix: "set TAUTLINE_ADMIN_KEY to 32 or more of A-Z a-z 0-9 _ -".into() });
+        }
+        let data_dir = environment.get("TAUTLINE_DATA_DIR", p).map_or("tautline-data".into(), PathBuf::from);
+        let database = database(environment, p);
+        problems.or(Self { listen, data_dir, database, encryption_keys, settings, off })
+    }
+}
+
+/// Where a server on this machine's port is reached.
+pub(crate) fn local_url(port: u16) -> Url {
+    Url::parse(&format!("http://localhost:{port}")).expect("a URL")
+}
+
+fn url(environment: &Environment, name: &str, problems: &mut Problems) -> Option<Url> {
+    let url: Url = environment.parsed(name, "a URL", problems)?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || url.fragment().is_some() {
+        problems.add(format!("{name} is not an http or https URL without a fragment"));
+        return None;
+    }
+    Some(url)
+}
+
+fn signing_secrets(environment: &Environment, problems: &mut Problems) -> Vec<SigningSecret> {
+    let list = environment.secret("SLACK_SIGNING_SECRET", problems).unwrap_or_default();
+    list.split(',').filter_map(|secret| SigningSecret::new(secret.trim())).collect()
+}
+
+fn oauth(environment: &Environment, id: Option<String>, sealed: bool, problems: &mut Problems) -> OAuth {
+    let secret = environment.secret("SLACK_CLIENT_SECRET", problems);
+    match (id, secret) {
+        (Some(id), Some(secret)) if sealed => OAuth::On(oauth::Client { id, secret: Token::new(secret) }),
+        (Some(_), Some(_)) => OAuth::Off { fix: format!("set {MAKE_KEY}") },
+        (Some(_), None) => OAuth::Off { fix: "set SLACK_CLIENT_SECRET".into() },
+        (None, Some(_)) => OAuth::Off { fix: "set SLACK_CLIENT_ID".into() },
+        (None, None) => OAuth::Off { fix: "set SLACK_CLIENT_ID and SLACK_CLIENT_SECRET".into() },
+    }
+}
+
+fn return_origins(environment: &Environment, problems: &mut Problems) -> Vec<url::Origin> {
+    let list = environment.get("TAUTLINE_RETURN_ORIGINS", problems).unwrap_or_default();
+    let mut origin = |text: &str| match Url::parse(text) {
+        Ok(url) if url.origin().is_tuple() && url.path() == "/" && url.query().is_none() => Some(url.origin()),
+        _ => {
+            problems.add(format!("TAUTLINE_RETURN_ORIGINS has {text:?}, which is no origin such as https://app.example.com"));
+            None
+        }
+    };
+    list.split(',').map(str::trim).filter(|text| !text.is_empty()).filter_map(&mut origin).collect()
+}
+
+fn admin_key(environment: &Environment, problems: &mut Problems) -> Option<SecretHash> {
+    let key = environment.secret("TAUTLINE_ADMIN_KEY", problems)?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if key.len() < 32 || !key.bytes().all(allowed) {
+        problems.add("TAUTLINE_ADMIN_KEY is not 32 or more of A-Z a-z 0-9 _ - (make one with: openssl rand -hex 32)");
+    }
+    Some(SecretHash::of(&key))
+}
+
+fn forward(environment: &Environment, off: &mut Vec<Off>, problems: &mut Problems) -> Option<Forward> {
+    let url = url(environment, "TAUTLINE_FORWARD_URL", problems);
+    let secret = environment.secret("TAUTLINE_FORWARD_SECRET", problems).and_then(SigningSecret::new);
+    match (url, secret) {
+        (Some(url), Some(secret)) => Some(Forward { url, secret }),
+        (Some(_), None) => {
+            let fix = "set TAUTLINE_FORWARD_SECRET, and give the app the same as its signing secret";
+            off.push(Off { what: "handlers", fix: fix.into() });
+            None
+        }
+        (None, _) => {
+            off.push(Off { what: "handlers", fix: "set TAUTLINE_FORWARD_URL and TAUTLINE_FORWARD_SECRET".into() });
+            None
+        }
+    }
+}
+
+fn database(environment: &Environment, problems: &mut Problems) -> Database {
+    let Some(url) = environment.secret("TAUTLINE_DATABASE_URL", problems) else { return Database::Sqlite(None) };
+    match url.split_once("://") {
+        Some(("sqlite", path)) if !path.is_empty() => Database::Sqlite(Some(path.into())),
+        Some(("postgres" | "postgresql", _)) => {
+            problems.add("TAUTLINE_DATABASE_URL names PostgreSQL, which this version cannot use; unset it, or use sqlite://PATH");
+            Database::Sqlite(None)
+        }
+        _ => {
+            problems.add("TAUTLINE_DATABASE_URL is not sqlite://PATH");
+            Database::Sqlite(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn read(pairs: &[(&str, &str)]) -> GatewayConfig {
+        GatewayConfig::read(&Environment::of(pairs)).unwrap()
+    }
+
+    fn wrong(pairs: &[(&str, &str)]) -> String {
+        GatewayConfig::read(&Environment::of(pairs)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nothing_is_needed_to_start_and_what_is_off_says_what_to_set() {
+        let config = read(&[]);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.settings.public_url.as_str(), "http://localhost:8080/");
+        assert_eq!(config.settings.redirect_uri.path(), CALLBACK);
+        assert_eq!(config.settings.bot_scopes.len(), 15);
+        let off = config.off.iter().map(|off| off.what).collect::<Vec<_>>();
+        assert_eq!(off, ["inbound", "connect", "handlers", "API"]);
+    }
+
+    #[test]
+    fn a_signing_secret_without_client_id_is_a_single_workspace() {
+        assert!(read(&[("SLACK_SIGNING_SECRET", "s")]).settings.single_workspace);
+        let with_client = [("SLACK_SIGNING_SECRET", "s"), ("SLACK_CLIENT_ID", "1")];
+        assert!(!read(&with_client).settings.single_workspace);
+        assert!(!read(&[]).settings.single_workspace);
+    }
+
+    #[test]
+    fn secrets_roll_over_in_a_list() {
+        assert_eq!(read(&[("SLACK_SIGNING_SECRET", "new, old,")]).settings.signing_secrets.len(), 2);
+    }
+
+    #[test]
+    fn oauth_wants_both_halves_and_an_encryption_key() {
+        let on = [("SLACK_CLIENT_ID", "1"), ("SLACK_CLIENT_SECRET", "s"), ("TAUTLINE_ENCRYPTION_KEYS", KEY)];
+        assert!(matches!(read(&on).settings.oauth, OAuth::On(_)));
+        for (missing, named) in [(0, "SLACK_CLIENT_ID"), (1, "SLACK_CLIENT_SECRET"), (2, "TAUTLINE_ENCRYPTION_KEYS")] {
+            let mut some = on.to_vec();
+            some.remove(missing);
+            match read(&some).settings.oauth {
+                OAuth::Off { fix } => assert!(fix.contains(named), "{fix}"),
+                OAuth::On(_) => panic!("on without {named}"),
+            }
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_and_no_value_repeated() {
+        let said = wrong(&[
+            ("TAUTLINE_LISTEN", "everywhere"),
+            ("TAUTLINE_ADMIN_KEY", "too-short-secret"),
+            ("TAUTLINE_DATABASE_URL", "mysql://user:secret@host/db"),
+            ("TAUTLINE_PUBLIC_URL", "ftp://x"),
+            ("TAUTLINE_RETURN_ORIGINS", "https://app.example.com,not an origin"),
+        ]);
+        for name in ["TAUTLINE_LISTEN", "TAUTLINE_ADMIN_KEY", "TAUTLINE_DATABASE_URL", "TAUTLINE_PUBLIC_URL", "TAUTLINE_RETURN_ORIGINS"] {
+            assert!(said.contains(name), "{said}");
+        }
+        assert!(!said.contains("secret@") && !said.contains("too-short"), "{said}");
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let config = read(&[
+            ("SLACK_CLIENT_ID", "1"),
+            ("SLACK_CLIENT_SECRET", "hush-client"),
+            ("SLACK_SIGNING_SECRET", "hush-signing"),
+            ("SLACK_BOT_TOKEN", "hush-token"),
+            ("TAUTLINE_ENCRYPTION_KEYS", KEY),
+            ("TAUTLINE_FORWARD_URL", "http://127.0.0.1:1/"),
+            ("TAUTLINE_FORWARD_SECRET", "hush-forward"),
+        ]);
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("hush") && !shown.contains("AAAA"), "{shown}");
+    }
+}

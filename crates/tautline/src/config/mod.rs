@@ -1,0 +1,9 @@
+//! Configuration: the environment and `.env`, read once.
+
+mod environment;
+mod gateway;
+mod keys;
+
+pub(crate) use environment::{Environment, Problems};
+pub(crate) use gateway::{Database, GatewayConfig, local_url};
+pub(crate) use keys::{keyring, make_private, write_private};

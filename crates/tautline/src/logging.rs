@@ -1,0 +1,26 @@
+//! The log: to standard error, as text or as JSON.
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Environment, Problems};
+
+/// Starts logging as `TAUTLINE_LOG` and `TAUTLINE_LOG_FORMAT` say.
+pub(crate) fn start(environment: &Environment, default: &str) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    let wanted = environment.get("TAUTLINE_LOG", &mut problems).unwrap_or_else(|| default.to_owned());
+    let format = environment.get("TAUTLINE_LOG_FORMAT", &mut problems);
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| {
+        problems.add("TAUTLINE_LOG is not a level (error, warn, info, debug, trace) or a filter such as info,tautline_server=debug");
+        EnvFilter::new(default)
+    });
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format.as_deref() {
+        None | Some("text") => log.init(),
+        Some("json") => log.json().init(),
+        Some(_) => {
+            problems.add("TAUTLINE_LOG_FORMAT is not text or json");
+            log.init();
+        }
+    }
+    problems.or(())
+}

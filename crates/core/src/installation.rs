@@ -172,7 +172,7 @@ impl NewInstallation {
 #[derive(Clone, Debug)]
 pub enum Installed {
     /// It is there, new or renewed.
-    Done(Installation),
+    Done(Box<Installation>),
     /// The workspace or org belongs to another tenant: nothing was changed, and nothing may be revoked, as it
     /// may be the very same token.
     BelongsToAnother {

@@ -6,8 +6,8 @@
 use std::error::Error;
 
 use axum::Json;
-use axum::extract::{FromRequest, FromRequestParts};
 use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -91,12 +91,16 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         let api = match &error {
-            StoreError::Unavailable(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "the store is unavailable; nothing was stored")
-                    .fix("try again; if it lasts, see the log and /readyz")
+            StoreError::Unavailable(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "store_unavailable",
+                "the store is unavailable; nothing was stored",
+            )
+            .fix("try again; if it lasts, see the log and /readyz"),
+            _ => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store_broken", "a stored value cannot be read")
+                    .fix("see the log: it names the row")
             }
-            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store_broken", "a stored value cannot be read")
-                .fix("see the log: it names the row"),
         };
         api.source(error)
     }

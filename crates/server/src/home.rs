@@ -41,7 +41,10 @@ pub(crate) async fn install(app: Arc<App>, token: Token, stop: CancellationToken
                 return;
             }
             Err(Failure::Passing(why)) => {
-                tracing::warn!("cannot ask Slack whose SLACK_BOT_TOKEN is: {why}; trying again in {} s", pause.as_secs());
+                tracing::warn!(
+                    "cannot ask Slack whose SLACK_BOT_TOKEN is: {why}; trying again in {} s",
+                    pause.as_secs()
+                );
             }
         }
         tokio::select! {
@@ -85,7 +88,8 @@ async fn try_install(app: &App, token: &Token) -> Result<Installed, Failure> {
         bot_id: answer.bot_id,
     };
     facts.key().map_err(|error| Failure::Final(error.to_string()))?;
-    let bot = Credential { kind: CredentialKind::Bot, token: token.clone(), refresh_token: None, expires_at: None };
+    let bot =
+        Credential { kind: CredentialKind::Bot, token: token.clone(), refresh_token: None, expires_at: None };
     let id = InstallationId::generate(now, app.rng.as_ref());
     let new = NewInstallation { id, tenant: TenantId::home(), facts, credentials: vec![bot] };
     app.store.installation_store(new, now).await.map_err(|error| Failure::Passing(chain(&error)))

@@ -23,6 +23,11 @@ mod router;
 mod server;
 mod settings;
 
+/// The gateway's rules and ports, for whoever puts a server together.
+pub use tautline_core as core;
+/// Slack's protocol, for the same.
+pub use tautline_slack as slack;
+
 pub use openapi::document as openapi;
 pub use outbound::SlackCalls;
 pub use server::{Ports, Server, ServerError};

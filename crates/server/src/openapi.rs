@@ -58,3 +58,45 @@ pub fn document() -> Value {
 pub(crate) async fn openapi_json() -> Response {
     Json(document()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_openapi_reference_is_current() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json");
+        let current = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+        if std::env::var_os("TAUTLINE_WRITE_REFERENCES").is_some() {
+            std::fs::write(path, &current).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(kept == current, "docs/openapi.json is out of date: run cargo xtask references");
+    }
+
+    #[test]
+    fn every_operation_of_the_openapi_says_who_may() {
+        let document = document();
+        let open: Vec<String> = document["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, operations)| {
+                let open = operations.as_object().unwrap().iter().filter(|(_, o)| o["security"] == json!([]));
+                open.map(move |(method, _)| format!("{method} {path}"))
+            })
+            .collect();
+        assert_eq!(document["security"], json!([{ "key": [] }]), "a key, unless said otherwise");
+        assert_eq!(
+            open,
+            [
+                "get /api/v1/integrations/slack/connect-links/{secret}",
+                "get /api/v1/integrations/slack/oauth/callback",
+                "post /api/v1/integrations/slack/oauth/callback",
+                "post /api/v1/integrations/webhooks/slack",
+                "post /api/v1/webhooks/slack/events",
+                "post /slack/commands",
+            ]
+        );
+    }
+}

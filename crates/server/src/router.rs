@@ -45,32 +45,29 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
 /// The whole server.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (api, _) = described().split_for_parts();
-    let mut router = api
+    let router = api
         .route("/", get(dashboard::index))
         .route("/style.css", get(dashboard::style))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(openapi::openapi_json));
-    // SLACK_REDIRECT_URI may name a path of its own, from before there was a gateway.
-    let own_path = app.settings.redirect_uri.path().to_owned();
-    if own_path != callback::PATH {
-        router = router.route(&own_path, get(callback::callback).post(callback::confirm));
-    }
-    router
+    // SLACK_REDIRECT_URI may name a path of its own, from before there was a gateway. Looked at last, so that
+    // it takes nothing from the routes above.
+    let elsewhere = Router::new()
+        .route(app.settings.redirect_uri.path(), get(callback::callback).post(callback::confirm))
         .fallback(no_such_route)
+        .with_state(app.clone());
+    router
+        .fallback_service(elsewhere)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES))
         .layer(middleware::from_fn(common_headers))
         .layer(CatchPanicLayer::custom(|_| broken()))
-        .layer(
-            TraceLayer::new_for_http()
-                .make_span_with(span)
-                .on_request(())
-                .on_failure(())
-                .on_response(|response: &Response, took: Duration, _: &Span| {
-                    tracing::debug!(status = response.status().as_u16(), took_ms = took.as_millis(), "answered");
-                }),
-        )
+        .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_failure(()).on_response(
+            |response: &Response, took: Duration, _: &Span| {
+                tracing::debug!(status = response.status().as_u16(), took_ms = took.as_millis(), "answered");
+            },
+        ))
         .with_state(app)
 }
 
@@ -98,12 +95,17 @@ async fn no_such_route() -> Response {
 }
 
 async fn no_such_method() -> Response {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this route does not take this method")
-        .fix("see /openapi.json")
-        .into_response()
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "this route does not take this method",
+    )
+    .fix("see /openapi.json")
+    .into_response()
 }
 
 fn broken() -> Response {
     tracing::error!("a handler panicked");
-    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong in here").into_response()
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong in here")
+        .into_response()
 }

@@ -56,7 +56,9 @@ pub(crate) async fn say(State(sim): State<Arc<Sim>>, headers: HeaderMap, body: B
     act(&headers, &body, |say: Say| {
         let found = find(&sim, &say.place)?;
         let text = match &found.bot {
-            Some(bot) => say.text.replace(&format!("@{}", sim.options.registration.bot_name), &format!("<@{}>", bot.user_id)),
+            Some(bot) => say
+                .text
+                .replace(&format!("@{}", sim.options.registration.bot_name), &format!("<@{}>", bot.user_id)),
             None => say.text,
         };
         let message = post(&sim, &found, &text)?;
@@ -112,7 +114,7 @@ struct Typed {
 pub(crate) async fn command(State(sim): State<Arc<Sim>>, headers: HeaderMap, body: Bytes) -> Response {
     let typed: Typed = match read(&headers, &body) {
         Ok(typed) => typed,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let found = match find(&sim, &typed.place) {
         Ok(found) => found,
@@ -160,13 +162,14 @@ struct Clicked {
 pub(crate) async fn click(State(sim): State<Arc<Sim>>, headers: HeaderMap, body: Bytes) -> Response {
     let clicked: Clicked = match read(&headers, &body) {
         Ok(clicked) => clicked,
-        Err(refusal) => return refusal,
+        Err(refusal) => return *refusal,
     };
     let payload = match block_actions(&sim, &clicked) {
         Ok(payload) => payload,
         Err(refusal) => return done(&headers, Err(refusal)),
     };
-    let answer = send(&sim, &Outgoing::form("block_actions", &[("payload", &payload.to_string())]), None).await;
+    let answer =
+        send(&sim, &Outgoing::form("block_actions", &[("payload", &payload.to_string())]), None).await;
     done(&headers, Ok(came_back(&answer)))
 }
 
@@ -174,8 +177,10 @@ fn block_actions(sim: &Sim, clicked: &Clicked) -> Act {
     let found = find(sim, &clicked.place)?;
     let message = {
         let mut state = sim.state();
-        let channel = state.world.workspace(Some(&found.team)).and_then(|workspace| workspace.channel(&found.channel));
-        let message = channel.and_then(|channel| channel.messages.iter().find(|message| message.ts == clicked.ts));
+        let channel =
+            state.world.workspace(Some(&found.team)).and_then(|workspace| workspace.channel(&found.channel));
+        let message =
+            channel.and_then(|channel| channel.messages.iter().find(|message| message.ts == clicked.ts));
         message.cloned().ok_or((NOT_FOUND, "message_not_found"))?
     };
     let mut action = element(&message.blocks, &clicked.action_id).ok_or((NOT_FOUND, "action_not_found"))?;
@@ -224,7 +229,8 @@ fn find(sim: &Sim, place: &Place) -> Result<Found, (StatusCode, &'static str)> {
 
 fn post(sim: &Sim, found: &Found, text: &str) -> Result<Message, (StatusCode, &'static str)> {
     let mut state = sim.state();
-    let channel = state.world.workspace(Some(&found.team)).and_then(|workspace| workspace.channel(&found.channel));
+    let channel =
+        state.world.workspace(Some(&found.team)).and_then(|workspace| workspace.channel(&found.channel));
     let message = channel.ok_or((NOT_FOUND, "channel_not_found"))?.post(Message {
         ts: String::new(),
         user: found.person.id.clone(),
@@ -279,7 +285,7 @@ fn came_back(answer: &Result<Answer, &'static str>) -> Value {
 }
 
 /// Reads an act: JSON, or the form of the small page.
-fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Response> {
+fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<Response>> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let fields = if content_type.starts_with("application/json") {
         serde_json::from_slice(body).ok()
@@ -288,13 +294,20 @@ fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Resp
         Some(filled.map(|(name, value)| (name.into_owned(), Value::String(value.into_owned()))).collect())
     };
     let read = fields.map(Value::Object).and_then(|fields| serde_json::from_value(fields).ok());
-    read.ok_or_else(|| (StatusCode::BAD_REQUEST, Json(json!({ "ok": false, "error": "invalid_arguments" }))).into_response())
+    read.ok_or_else(|| {
+        let error = json!({ "ok": false, "error": "invalid_arguments" });
+        Box::new((StatusCode::BAD_REQUEST, Json(error)).into_response())
+    })
 }
 
-async fn act<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8], perform: impl FnOnce(T) -> Act) -> Response {
+async fn act<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: &[u8],
+    perform: impl FnOnce(T) -> Act,
+) -> Response {
     match read(headers, body) {
         Ok(asked) => done(headers, perform(asked)),
-        Err(refusal) => refusal,
+        Err(refusal) => *refusal,
     }
 }
 

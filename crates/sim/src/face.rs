@@ -55,11 +55,18 @@ pub(crate) async fn index(State(sim): State<Arc<Sim>>) -> Response {
     };
     let channel = |channel: &crate::world::Channel| Channel {
         name: channel.name.clone(),
-        messages: channel.messages.iter().rev().take(SHOWN).rev().map(|message| Line {
-            who: names.get(message.user.as_str()).copied().unwrap_or(&registration.bot_name).to_owned(),
-            text: readable(&message.text),
-            ephemeral: message.ephemeral,
-        }).collect(),
+        messages: channel
+            .messages
+            .iter()
+            .rev()
+            .take(SHOWN)
+            .rev()
+            .map(|message| Line {
+                who: names.get(message.user.as_str()).copied().unwrap_or(&registration.bot_name).to_owned(),
+                text: readable(&message.text),
+                ephemeral: message.ephemeral,
+            })
+            .collect(),
     };
     let page = Index {
         gateway: registration.request_url.origin().ascii_serialization(),
@@ -74,13 +81,17 @@ pub(crate) async fn index(State(sim): State<Arc<Sim>>) -> Response {
 }
 
 /// `GET /messages?channel=general`: what was said there, oldest first.
-pub(crate) async fn messages(State(sim): State<Arc<Sim>>, Query(query): Query<HashMap<String, String>>) -> Response {
+pub(crate) async fn messages(
+    State(sim): State<Arc<Sim>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     let mut state = sim.state();
     let workspace = state.world.workspace(query.get("team").map(String::as_str));
     let channel = query.get("channel").map_or("general", String::as_str);
     match workspace.and_then(|workspace| workspace.channel(channel)) {
         Some(channel) => Json(json!({ "channel": channel.id, "messages": channel.messages })).into_response(),
-        None => (StatusCode::NOT_FOUND, Json(json!({ "ok": false, "error": "channel_not_found" }))).into_response(),
+        None => (StatusCode::NOT_FOUND, Json(json!({ "ok": false, "error": "channel_not_found" })))
+            .into_response(),
     }
 }
 

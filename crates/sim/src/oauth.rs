@@ -80,7 +80,11 @@ pub(crate) async fn decide(State(sim): State<Arc<Sim>>, Form(decision): Form<Dec
 fn grant(sim: &Sim, asked: &Asked, team: &str) -> Option<String> {
     let mut state = sim.state();
     let user = state.world.workspace(Some(team))?.person(None)?.id.clone();
-    let code = format!("{}.{}", state.rng.u64(10_000_000_000..99_999_999_999), id(&mut state.rng, 'c').to_lowercase());
+    let code = format!(
+        "{}.{}",
+        state.rng.u64(10_000_000_000..99_999_999_999),
+        id(&mut state.rng, 'c').to_lowercase()
+    );
     let expires_at_s = now_s() + state.temper.code_life_s;
     let scopes = tautline_slack::scopes::parse(&asked.scope);
     let redirect_uri = asked.redirect_uri.clone();
@@ -106,7 +110,12 @@ fn check(sim: &Sim, asked: &Asked) -> Result<(), &'static str> {
 /// The same URL, or a path below it; over TLS unless it never leaves the machine.
 fn leads_below(asked: &str, configured: &str) -> bool {
     let (Ok(asked), Ok(configured)) = (asked.parse::<Url>(), configured.parse::<Url>()) else { return false };
-    let local = matches!(asked.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let local = match asked.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(v4)) => v4.is_loopback(),
+        Some(url::Host::Ipv6(v6)) => v6.is_loopback(),
+        None => false,
+    };
     let below = configured.path().trim_end_matches('/').to_owned() + "/";
     asked.fragment().is_none()
         && (asked.scheme() == "https" || local)
@@ -115,6 +124,8 @@ fn leads_below(asked: &str, configured: &str) -> bool {
 }
 
 fn refused(error: &str) -> Response {
-    let page = format!("<!doctype html><title>Slack (simulated)</title><h1>Something went wrong</h1><p><code>{error}</code></p>");
+    let page = format!(
+        "<!doctype html><title>Slack (simulated)</title><h1>Something went wrong</h1><p><code>{error}</code></p>"
+    );
     (StatusCode::BAD_REQUEST, Html(page)).into_response()
 }

@@ -40,7 +40,8 @@ pub(crate) fn make(sim: &Sim, team: &str, channel: &str) -> String {
 
 pub(crate) async fn respond(State(sim): State<Arc<Sim>>, Path(id): Path<String>, body: Bytes) -> Response {
     let verdict = take(&sim, &id).and_then(|(team, channel)| {
-        let message: Value = serde_json::from_slice(&body).map_err(|_| (StatusCode::BAD_REQUEST, "invalid_payload"))?;
+        let message: Value =
+            serde_json::from_slice(&body).map_err(|_| (StatusCode::BAD_REQUEST, "invalid_payload"))?;
         show(&sim, &team, &channel, &message);
         Ok(())
     });

@@ -8,7 +8,8 @@ pub struct RetryWaits(pub [Duration; 3]);
 
 impl RetryWaits {
     /// Slack's own: nearly at once, after a minute, after five.
-    pub const SLACKS: Self = Self([Duration::from_millis(300), Duration::from_secs(60), Duration::from_secs(300)]);
+    pub const SLACKS: Self =
+        Self([Duration::from_millis(300), Duration::from_secs(60), Duration::from_secs(300)]);
 }
 
 /// The tolerances of one run.

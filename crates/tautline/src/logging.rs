@@ -1,5 +1,7 @@
 //! The log: to standard error, as text or as JSON.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Environment, Problems};
@@ -13,7 +15,9 @@ pub(crate) fn start(environment: &Environment, default: &str) -> Result<(), Prob
         problems.add("TAUTLINE_LOG is not a level (error, warn, info, debug, trace) or a filter such as info,tautline_server=debug");
         EnvFilter::new(default)
     });
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let on_terminal = std::io::stderr().is_terminal();
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(on_terminal).with_writer(std::io::stderr);
     match format.as_deref() {
         None | Some("text") => log.init(),
         Some("json") => log.json().init(),

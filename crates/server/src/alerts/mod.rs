@@ -55,7 +55,10 @@ mod tests {
 
     #[test]
     fn only_the_host_of_a_webhook_is_shown() {
-        assert_eq!(redacted("https://u:p@hooks.slack.com/services/T1/B1/secret?x=y"), "https://hooks.slack.com/…");
+        assert_eq!(
+            redacted("https://u:p@hooks.slack.com/services/T1/B1/secret?x=y"),
+            "https://hooks.slack.com/…"
+        );
         assert_eq!(redacted("services/T1/B1/secret"), "…");
     }
 }

@@ -67,9 +67,10 @@ impl Anyone {
             (Some(_), Some(named)) => return Err(unknown(&named)),
             (None, Some(named)) => {
                 let id: TenantId = named.parse().map_err(|_| unknown(&named))?;
-                app.store.tenant(&id).await?.ok_or_else(|| {
-                    unknown(&named).fix("make it known with POST /api/v1/tenants")
-                })?;
+                app.store
+                    .tenant(&id)
+                    .await?
+                    .ok_or_else(|| unknown(&named).fix("make it known with POST /api/v1/tenants"))?;
                 id
             }
             (None, None) => {
@@ -106,7 +107,11 @@ pub(crate) async fn caller(app: &App, key: &str) -> StoreResult<Option<Caller>> 
         return Ok(Some(Caller { tenant: None, scopes: Scope::ALL.to_vec(), name }));
     }
     let key = app.store.key(hash).await?;
-    Ok(key.map(|key| Caller { tenant: key.tenant, scopes: key.scopes, name: format!("the API key {}", key.id) }))
+    Ok(key.map(|key| Caller {
+        tenant: key.tenant,
+        scopes: key.scopes,
+        name: format!("the API key {}", key.id),
+    }))
 }
 
 impl FromRequestParts<Arc<App>> for Anyone {
@@ -114,12 +119,16 @@ impl FromRequestParts<Arc<App>> for Anyone {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let unauthorized = |error: &str| {
-            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", error)
-                .fix("send a key as Authorization: Bearer …; a platform key makes them with POST /api/v1/keys")
+            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", error).fix(
+                "send a key as Authorization: Bearer …; a platform key makes them with POST /api/v1/keys",
+            )
         };
         let key = bearer(&parts.headers).ok_or_else(|| unauthorized("this needs an API key"))?;
         let caller = caller(app, key).await?.ok_or_else(|| unauthorized("this API key is unknown"))?;
-        let named = parts.headers.get(TENANT_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let named = parts
+            .headers
+            .get(TENANT_HEADER)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         Ok(Self { caller, named })
     }
 }
@@ -138,8 +147,12 @@ impl FromRequestParts<Arc<App>> for Platform {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let Anyone { caller, .. } = Anyone::from_request_parts(parts, app).await?;
         if caller.tenant.is_some() {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, "platform_key_required", "this needs a platform key")
-                .fix("use TAUTLINE_ADMIN_KEY, or a key made without a tenant"));
+            return Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "platform_key_required",
+                "this needs a platform key",
+            )
+            .fix("use TAUTLINE_ADMIN_KEY, or a key made without a tenant"));
         }
         Ok(Self(caller))
     }

@@ -29,7 +29,10 @@ pub(crate) async fn index(State(app): State<Arc<App>>) -> Response {
     let settings = &app.settings;
     let off = |missing: bool, fix: &str| missing.then(|| fix.to_owned());
     let features = vec![
-        Feature { name: "Inbound", fix: off(settings.signing_secrets.is_empty(), "set SLACK_SIGNING_SECRET") },
+        Feature {
+            name: "Inbound",
+            fix: off(settings.signing_secrets.is_empty(), "set SLACK_SIGNING_SECRET"),
+        },
         Feature {
             name: "Connect",
             fix: match &settings.oauth {

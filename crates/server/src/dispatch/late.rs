@@ -14,7 +14,8 @@ pub(super) async fn send(app: &App, leased: &Leased, answer: &Answer) {
     let request = &leased.request;
     let Some(words) = words(answer) else { return };
     let content_type = request.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
-    let Some(url) = response_url(content_type.as_ref(), &request.body).and_then(|url| Url::parse(&url).ok()) else {
+    let Some(url) = response_url(content_type.as_ref(), &request.body).and_then(|url| Url::parse(&url).ok())
+    else {
         tracing::warn!(request = %request.id, "late words are lost: a request of this kind has no response_url");
         return;
     };

@@ -12,7 +12,10 @@ pub(crate) use slack::{CallError, Reply, SlackClient, bearer, is_slacks};
 use bytes::{Bytes, BytesMut};
 
 /// Reads a body up to a limit. `None`: it is longer.
-pub(crate) async fn read_limited(mut response: reqwest::Response, limit: usize) -> reqwest::Result<Option<Bytes>> {
+pub(crate) async fn read_limited(
+    mut response: reqwest::Response,
+    limit: usize,
+) -> reqwest::Result<Option<Bytes>> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > limit {

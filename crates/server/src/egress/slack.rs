@@ -50,7 +50,8 @@ impl SlackClient {
         headers.insert(header::AUTHORIZATION, authorization(&call.authorization));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         let unreachable = |error| CallError::Unreachable(describe(error));
-        let response = self.send(Method::POST, call.method, None, headers, form.into()).await.map_err(unreachable)?;
+        let response =
+            self.send(Method::POST, call.method, None, headers, form.into()).await.map_err(unreachable)?;
         let status = response.status().as_u16();
         let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let (retry_after, scopes) = (text("retry-after"), text("x-oauth-scopes"));
@@ -115,7 +116,9 @@ pub(crate) fn is_slacks(url: &Url, slack: &Url) -> bool {
         return true;
     }
     let hosts = ["hooks.slack.com", "hooks.slack-gov.com"];
-    url.scheme() == "https" && url.port().is_none() && url.host_str().is_some_and(|host| hosts.contains(&host))
+    url.scheme() == "https"
+        && url.port().is_none()
+        && url.host_str().is_some_and(|host| hosts.contains(&host))
 }
 
 #[cfg(test)]

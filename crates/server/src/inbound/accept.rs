@@ -103,7 +103,8 @@ async fn stored(app: &Arc<App>, plan: Plan, deadline: Instant, say: oneshot::Sen
         return hand_over(app, plan, None);
     }
     let (held, verdict) = oneshot::channel();
-    let answering = plan.incoming.deliveries.iter().find(|delivery| delivery.answers).map(|delivery| delivery.id);
+    let answering =
+        plan.incoming.deliveries.iter().find(|delivery| delivery.answers).map(|delivery| delivery.id);
     let wait = held::Wait::new(app.clone(), request.clone(), answering, verdict, deadline);
     if say.send(Committed::Held(wait)).is_ok() {
         return hand_over(app, plan, Some(held));

@@ -77,8 +77,14 @@ enum Passed {
 async fn door(app: &App, headers: &HeaderMap, body: Body) -> ApiResult<Passed> {
     let secrets = &app.settings.signing_secrets;
     if secrets.is_empty() {
-        let off = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "inbound_off", "inbound is off: there is no signing secret");
-        return Err(off.fix("set SLACK_SIGNING_SECRET (Basic Information → App Credentials in the app's settings)"));
+        let off = ApiError::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "inbound_off",
+            "inbound is off: there is no signing secret",
+        );
+        return Err(
+            off.fix("set SLACK_SIGNING_SECRET (Basic Information → App Credentials in the app's settings)")
+        );
     }
     let body = read_body(body).await?;
     let content_type = headers.get(header::CONTENT_TYPE);
@@ -109,9 +115,15 @@ async fn read_body(body: Body) -> ApiResult<bytes::Bytes> {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let limit = limits::INBOUND_BODY_BYTES;
-            Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {limit} bytes")))
+            Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("the body is larger than {limit} bytes"),
+            ))
         }
         Ok(Err(_)) => Err(ApiError::bad_request("incomplete", "the body ended early")),
-        Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")),
+        Err(_) => {
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive"))
+        }
     }
 }

@@ -126,7 +126,8 @@ fn code_name(code: &str) -> String {
 
 async fn try_confirm(app: &App, form: Confirmation) -> Result<Step, Ending> {
     let now = app.clock.now();
-    let state = ConnectState::open(&form.confirmation, Purpose::InstallConfirmation, app.vault.as_ref(), now)?;
+    let state =
+        ConnectState::open(&form.confirmation, Purpose::InstallConfirmation, app.vault.as_ref(), now)?;
     if state.nonce != code_name(&form.code) {
         return Err(Ending::StateForged);
     }
@@ -146,10 +147,14 @@ fn finish(app: &App, step: Result<Step, Ending>) -> Response {
         },
         Ok(Step::Connected(installation, None)) => (connected(&installation, None).into_response(), false),
         // A page and not a redirect: browsers hold the form's target to the page's own policy.
-        Ok(Step::Confirmed(installation, return_to)) => (connected(&installation, return_to).into_response(), false),
+        Ok(Step::Confirmed(installation, return_to)) => {
+            (connected(&installation, return_to).into_response(), false)
+        }
         Ok(Step::Ask(confirm)) => (confirm.into_response(), true),
         // The other connect of this browser may still be under way.
-        Err(ending @ (Ending::WrongBrowser | Ending::StateForged | Ending::StateMissing)) => (ending.into_response(), true),
+        Err(ending @ (Ending::WrongBrowser | Ending::StateForged | Ending::StateMissing)) => {
+            (ending.into_response(), true)
+        }
         Err(ending) => (ending.into_response(), false),
     };
     if !keeps_cookie {
@@ -167,7 +172,8 @@ fn connected(installation: &Installation, return_to: Option<String>) -> Notice {
         tone: Tone::Good,
         title: format!("{place} is connected"),
         lead: format!("It belongs to {} now.", installation.tenant),
-        next: "You can close this page. In Slack, invite the app to the channels where it should take part.".into(),
+        next: "You can close this page. In Slack, invite the app to the channels where it should take part."
+            .into(),
         link: return_to.map(|href| Link { href, text: "Continue".into() }),
     }
 }

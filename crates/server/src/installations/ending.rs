@@ -71,31 +71,121 @@ const AGAIN: &str = "Start again from the link or button that brought you here."
 impl Ending {
     fn notice(&self) -> Notice {
         let (status, code, title, lead, next) = match self {
-            Self::Off { fix } => (503, "oauth_off", "Connecting is off", "This gateway is not set up to connect workspaces.", fix.as_str()),
-            Self::Denied => (403, "access_denied", "Nothing was connected", "You chose not to let the app into your workspace.", AGAIN),
-            Self::SlackError(_) => (400, "slack_refused", "Slack refused", "Slack's consent page ended with an error. Nothing was connected.", AGAIN),
-            Self::StateMissing => (400, "state_missing", "This link is incomplete", "It does not say what it belongs to. Nothing was connected.", AGAIN),
-            Self::StateForged => (400, "state_invalid", "This link was not made here", "It was changed, or made by somebody else. Nothing was connected.", AGAIN),
-            Self::StateExpired => (400, "state_expired", "That took too long", "Connecting has to be finished within ten minutes. Nothing was connected.", AGAIN),
-            Self::StateReplayed => (409, "state_used", "This link was used before", "Each try to connect counts once. If it worked, there is nothing left to do.", AGAIN),
+            Self::Off { fix } => (
+                503,
+                "oauth_off",
+                "Connecting is off",
+                "This gateway is not set up to connect workspaces.",
+                fix.as_str(),
+            ),
+            Self::Denied => (
+                403,
+                "access_denied",
+                "Nothing was connected",
+                "You chose not to let the app into your workspace.",
+                AGAIN,
+            ),
+            Self::SlackError(_) => (
+                400,
+                "slack_refused",
+                "Slack refused",
+                "Slack's consent page ended with an error. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::StateMissing => (
+                400,
+                "state_missing",
+                "This link is incomplete",
+                "It does not say what it belongs to. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::StateForged => (
+                400,
+                "state_invalid",
+                "This link was not made here",
+                "It was changed, or made by somebody else. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::StateExpired => (
+                400,
+                "state_expired",
+                "That took too long",
+                "Connecting has to be finished within ten minutes. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::StateReplayed => (
+                409,
+                "state_used",
+                "This link was used before",
+                "Each try to connect counts once. If it worked, there is nothing left to do.",
+                AGAIN,
+            ),
             Self::CodeMissing => (400, "code_missing", "Slack sent no code", "Nothing was connected.", AGAIN),
-            Self::LinkUnknown => (410, "link_used", "This link has ended", "It was used, or is too old.", "Ask for a new link where you got this one."),
-            Self::WrongBrowser => (403, "wrong_browser", "Another connect was begun in this browser", "So this one was not finished. Nothing was connected.", AGAIN),
-            Self::Taken => (409, "workspace_taken", "This workspace is connected elsewhere", "It belongs to another customer account. Nothing was changed.", "If it should move, ask the support of the product you are connecting."),
-            Self::Call(CallError::Unreachable(_)) => (502, "slack_unreachable", "Slack did not answer", "Nothing was connected.", AGAIN),
-            Self::Call(CallError::Refused(Refusal::RateLimited { .. })) => (503, "slack_busy", "Slack asks for patience", "Nothing was connected.", "Start again in a minute."),
+            Self::LinkUnknown => (
+                410,
+                "link_used",
+                "This link has ended",
+                "It was used, or is too old.",
+                "Ask for a new link where you got this one.",
+            ),
+            Self::WrongBrowser => (
+                403,
+                "wrong_browser",
+                "Another connect was begun in this browser",
+                "So this one was not finished. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::Taken => (
+                409,
+                "workspace_taken",
+                "This workspace is connected elsewhere",
+                "It belongs to another customer account. Nothing was changed.",
+                "If it should move, ask the support of the product you are connecting.",
+            ),
+            Self::Call(CallError::Unreachable(_)) => {
+                (502, "slack_unreachable", "Slack did not answer", "Nothing was connected.", AGAIN)
+            }
+            Self::Call(CallError::Refused(Refusal::RateLimited { .. })) => (
+                503,
+                "slack_busy",
+                "Slack asks for patience",
+                "Nothing was connected.",
+                "Start again in a minute.",
+            ),
             Self::Call(CallError::Refused(Refusal::Error(error))) => return refused(error),
-            Self::Call(CallError::Refused(_)) => (502, "slack_unreadable", "Slack's answer made no sense", "Nothing was connected.", AGAIN),
-            Self::Unusable(Unusable::NoBotToken) => (400, "no_bot_token", "Slack granted no bot", "The app got no bot token, so nothing was connected.", "The app's owner: ask for bot scopes (SLACK_BOT_SCOPES), and give the app a bot user."),
-            Self::Unusable(_) | Self::Contradiction => (502, "slack_unreadable", "Slack's answer made no sense", "It does not say which workspace this is. Nothing was connected.", AGAIN),
-            Self::Store(_) => (503, "store_unavailable", "The connection could not be kept", "Nothing was connected.", "Start again in a minute."),
+            Self::Call(CallError::Refused(_)) => {
+                (502, "slack_unreadable", "Slack's answer made no sense", "Nothing was connected.", AGAIN)
+            }
+            Self::Unusable(Unusable::NoBotToken) => (
+                400,
+                "no_bot_token",
+                "Slack granted no bot",
+                "The app got no bot token, so nothing was connected.",
+                "The app's owner: ask for bot scopes (SLACK_BOT_SCOPES), and give the app a bot user.",
+            ),
+            Self::Unusable(_) | Self::Contradiction => (
+                502,
+                "slack_unreadable",
+                "Slack's answer made no sense",
+                "It does not say which workspace this is. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::Store(_) => (
+                503,
+                "store_unavailable",
+                "The connection could not be kept",
+                "Nothing was connected.",
+                "Start again in a minute.",
+            ),
         };
         notice(status, code, title, lead, next)
     }
 
     fn log(&self) {
         match self {
-            Self::Store(error) => tracing::error!(error = %chain(error), "an installation could not be stored"),
+            Self::Store(error) => {
+                tracing::error!(error = %chain(error), "an installation could not be stored");
+            }
             Self::Call(error) => tracing::warn!(%error, "Slack did not complete an install"),
             Self::SlackError(error) => tracing::warn!(error, "Slack's consent page ended with an error"),
             other => tracing::info!(ending = ?other, "a connect ended without a workspace"),
@@ -106,22 +196,42 @@ impl Ending {
 /// Slack's refusals of a code: the person's, or ours.
 fn refused(error: &str) -> Notice {
     match error {
-        "invalid_code" | "code_already_used" | "code_expired" => {
-            notice(400, "code_refused", "Slack no longer accepts this", "The code was used before, or is too old. Nothing was connected.", AGAIN)
-        }
-        "bad_client_secret" | "invalid_client_id" => {
-            notice(502, "app_credentials_refused", "This gateway's app is misconfigured", "Slack does not accept the app's credentials. Nothing was connected.", "The gateway's operator: check SLACK_CLIENT_ID and SLACK_CLIENT_SECRET.")
-        }
-        "bad_redirect_uri" | "oauth_authorization_url_mismatch" => {
-            notice(502, "redirect_uri_refused", "This gateway's app is misconfigured", "Slack does not know the address it should return to. Nothing was connected.", "The gateway's operator: add SLACK_REDIRECT_URI to the app's redirect URLs.")
-        }
+        "invalid_code" | "code_already_used" | "code_expired" => notice(
+            400,
+            "code_refused",
+            "Slack no longer accepts this",
+            "The code was used before, or is too old. Nothing was connected.",
+            AGAIN,
+        ),
+        "bad_client_secret" | "invalid_client_id" => notice(
+            502,
+            "app_credentials_refused",
+            "This gateway's app is misconfigured",
+            "Slack does not accept the app's credentials. Nothing was connected.",
+            "The gateway's operator: check SLACK_CLIENT_ID and SLACK_CLIENT_SECRET.",
+        ),
+        "bad_redirect_uri" | "oauth_authorization_url_mismatch" => notice(
+            502,
+            "redirect_uri_refused",
+            "This gateway's app is misconfigured",
+            "Slack does not know the address it should return to. Nothing was connected.",
+            "The gateway's operator: add SLACK_REDIRECT_URI to the app's redirect URLs.",
+        ),
         _ => notice(502, "slack_refused", "Slack refused", "Nothing was connected.", AGAIN),
     }
 }
 
 fn notice(status: u16, code: &'static str, title: &str, lead: &str, next: &str) -> Notice {
     let status = StatusCode::from_u16(status).expect("a status of the table");
-    Notice { status, code, tone: Tone::Bad, title: title.into(), lead: lead.into(), next: next.into(), link: None }
+    Notice {
+        status,
+        code,
+        tone: Tone::Bad,
+        title: title.into(),
+        lead: lead.into(),
+        next: next.into(),
+        link: None,
+    }
 }
 
 impl IntoResponse for Ending {

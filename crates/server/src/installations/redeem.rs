@@ -37,7 +37,7 @@ pub(super) async fn redeem(app: &App, state: &ConnectState, code: &str) -> Resul
             tracing::info!(%tenant, installation = %installation.id, subject, "connected");
             audit(app, vec![entry(now, &tenant, state, AuditAction::Connected, &subject)]).await;
             consume_link(app, &tenant, state, now).await;
-            Ok(installation)
+            Ok(*installation)
         }
         Installed::BelongsToAnother { tenant: owner } => {
             tracing::warn!(%tenant, %owner, subject, "refused: the workspace belongs to another tenant");
@@ -49,7 +49,13 @@ pub(super) async fn redeem(app: &App, state: &ConnectState, code: &str) -> Resul
     }
 }
 
-fn entry(at: Timestamp, tenant: &TenantId, state: &ConnectState, action: AuditAction, subject: &str) -> AuditEntry {
+fn entry(
+    at: Timestamp,
+    tenant: &TenantId,
+    state: &ConnectState,
+    action: AuditAction,
+    subject: &str,
+) -> AuditEntry {
     let actor = match action {
         // The owner learns that somebody tried, not which other customer it was.
         AuditAction::ConnectAttempted => "another tenant".to_owned(),

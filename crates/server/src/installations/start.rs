@@ -36,7 +36,11 @@ pub(crate) struct Start {
         (status = 503, description = "OAuth is off", body = crate::error::ErrorBody),
     ),
 )]
-pub(crate) async fn start(State(app): State<Arc<App>>, Query(query): Query<Start>, mut parts: Parts) -> Response {
+pub(crate) async fn start(
+    State(app): State<Arc<App>>,
+    Query(query): Query<Start>,
+    mut parts: Parts,
+) -> Response {
     match try_start(&app, query, &mut parts).await {
         Ok(response) => response,
         Err(error) if error.status() == StatusCode::UNAUTHORIZED && wants_html(&parts.headers) => {
@@ -61,7 +65,8 @@ pub(super) fn client(app: &App) -> ApiResult<&oauth::Client> {
     match &app.settings.oauth {
         OAuth::On(client) => Ok(client),
         OAuth::Off { fix } => {
-            let off = ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "oauth_off", "connecting workspaces is off");
+            let off =
+                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "oauth_off", "connecting workspaces is off");
             Err(off.fix(fix.clone()))
         }
     }
@@ -84,7 +89,8 @@ pub(super) fn to_slack(app: &App, state: &ConnectState) -> ApiResult<Response> {
     let sealed = state.seal(Purpose::OAuthState, app.vault.as_ref());
     let settings = &app.settings;
     let redirect_uri = settings.redirect_uri.as_str();
-    let url = oauth::authorize_url(&settings.slack_url, &client.id, &settings.bot_scopes, redirect_uri, &sealed);
+    let url =
+        oauth::authorize_url(&settings.slack_url, &client.id, &settings.bot_scopes, redirect_uri, &sealed);
     let location = HeaderValue::try_from(url.as_str()).expect("URLs are ASCII");
     let headers = [(header::LOCATION, location), (header::SET_COOKIE, cookie::set(settings, &state.nonce))];
     Ok((StatusCode::FOUND, headers).into_response())

@@ -66,7 +66,12 @@ mod tests {
 
     use super::*;
 
-    fn bare(content_type: &'static str, bearer: Option<&'static str>, query: &str, body: &'static str) -> Bare {
+    fn bare(
+        content_type: &'static str,
+        bearer: Option<&'static str>,
+        query: &str,
+        body: &'static str,
+    ) -> Bare {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         if let Some(bearer) = bearer {

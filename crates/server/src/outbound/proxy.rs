@@ -131,7 +131,8 @@ impl Call {
     async fn pass(self, app: &App, body: Body) -> Result<Response, SlackShaped> {
         self.may_pass()?;
         let body = to_bytes(body, limits::PROXY_BODY_BYTES).await;
-        let body = body.map_err(|_| refusal("request_too_large", "the body is larger than 1 MiB, or was cut short"))?;
+        let body = body
+            .map_err(|_| refusal("request_too_large", "the body is larger than 1 MiB, or was cut short"))?;
         let Bare { key, query, body } = credential::take(&self.headers, self.query.as_deref(), body);
         let key = key.ok_or_else(|| refusal("not_authed", "send a gateway key in place of a Slack token"))?;
         let token = token_for(app, &key).await?;
@@ -146,7 +147,11 @@ impl Call {
             Ok(answer) => Ok(as_it_is(answer)),
             Err(error) => {
                 let (timed_out, error) = (error.is_timeout(), describe(error));
-                tracing::warn!(method = self.method, error, "a proxied call did not reach Slack, or had no answer");
+                tracing::warn!(
+                    method = self.method,
+                    error,
+                    "a proxied call did not reach Slack, or had no answer"
+                );
                 let status = if timed_out { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::BAD_GATEWAY };
                 Err(unavailable(status, "Slack did not answer"))
             }
@@ -182,10 +187,14 @@ async fn token_for(app: &App, credential: &str) -> Result<Token, SlackShaped> {
         (Some(tenant), place) => of_tenant(app, tenant, place).await?,
         (None, Some(place)) => named(app, place).await?.ok_or_else(no_such_place)?,
         (None, None) => {
-            return Err(refusal("invalid_auth", "a platform key names a workspace: write KEY.T0123, or use a tenant's key"));
+            return Err(refusal(
+                "invalid_auth",
+                "a platform key names a workspace: write KEY.T0123, or use a tenant's key",
+            ));
         }
     };
-    let token = app.store.installation_token(&installation.tenant, installation.id, CredentialKind::Bot).await?;
+    let token =
+        app.store.installation_token(&installation.tenant, installation.id, CredentialKind::Bot).await?;
     token.ok_or_else(|| refusal("account_inactive", "the installation has no bot token: connect it again"))
 }
 

@@ -6,7 +6,9 @@ use super::{Acting, Args, Outcome, refuse};
 use crate::state::State;
 
 pub(super) fn call(state: &mut State, acting: &Acting, _: &Args) -> Outcome {
-    let Some(workspace) = state.world.workspace(Some(&acting.team)) else { return refuse("account_inactive") };
+    let Some(workspace) = state.world.workspace(Some(&acting.team)) else {
+        return refuse("account_inactive");
+    };
     let Some(bot) = &workspace.bot else { return refuse("account_inactive") };
     Ok(json!({
         "url": format!("https://{}.slack.com/", workspace.domain),

@@ -15,7 +15,9 @@ pub(super) fn call(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
     if text.is_empty() && blocks.as_array().is_none_or(Vec::is_empty) {
         return refuse("no_text");
     }
-    let Some(workspace) = state.world.workspace(Some(&acting.team)) else { return refuse("account_inactive") };
+    let Some(workspace) = state.world.workspace(Some(&acting.team)) else {
+        return refuse("account_inactive");
+    };
     let Some(bot) = workspace.bot.clone() else { return refuse("account_inactive") };
     let Some(channel) = args.text("channel").and_then(|wanted| workspace.channel(wanted)) else {
         return refuse("channel_not_found");

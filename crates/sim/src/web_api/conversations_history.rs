@@ -6,9 +6,12 @@ use super::{Acting, Args, Outcome, refuse};
 use crate::state::State;
 
 pub(super) fn call(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
-    let Some(workspace) = state.world.workspace(Some(&acting.team)) else { return refuse("account_inactive") };
+    let Some(workspace) = state.world.workspace(Some(&acting.team)) else {
+        return refuse("account_inactive");
+    };
     // By id alone: Slack takes no names here.
-    let channel = args.text("channel").and_then(|id| workspace.channels.iter().find(|channel| channel.id == id));
+    let channel =
+        args.text("channel").and_then(|id| workspace.channels.iter().find(|channel| channel.id == id));
     let Some(channel) = channel else { return refuse("channel_not_found") };
     let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(100).min(999);
     let shown = channel.messages.iter().rev().filter(|message| !message.ephemeral);

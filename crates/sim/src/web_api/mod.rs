@@ -103,7 +103,10 @@ fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_
         let outcome = oauth_v2_access::call(sim, headers, &args);
         return note(sim, method, &outcome, None);
     }
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("Bearer "));
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok())
+        .and_then(|v| v.strip_prefix("Bearer "));
     // A form may carry the token; JSON and queries may not.
     let token = bearer.or_else(|| args.text("token").filter(|_| token_in_body));
     let mut kept = sim.state();
@@ -126,9 +129,11 @@ fn acting(kept: &Kept, token: &str) -> Option<Acting> {
     Some(Acting { team: grant.team.clone() })
 }
 
+type Method = fn(&mut Kept, &Acting, &Args) -> Outcome;
+
 /// The methods, each with the scopes of which one is needed.
 fn perform(kept: &mut Kept, method: &str, acting: &Acting, args: &Args, scopes: &[String]) -> Outcome {
-    let (needed, perform): (&[&str], fn(&mut Kept, &Acting, &Args) -> Outcome) = match method {
+    let (needed, perform): (&[&str], Method) = match method {
         "auth.test" => (&[], auth_test::call),
         "bots.info" => (&["users:read"], bots_info::call),
         "chat.postMessage" => (&["chat:write"], chat_post_message::call),

@@ -6,10 +6,14 @@ use super::{Acting, Args, Outcome, refuse};
 use crate::state::State;
 
 pub(super) fn call(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
-    let Some(workspace) = state.world.workspace(Some(&acting.team)) else { return refuse("account_inactive") };
+    let Some(workspace) = state.world.workspace(Some(&acting.team)) else {
+        return refuse("account_inactive");
+    };
     let wanted = args.text("user").unwrap_or_default();
     if let Some(bot) = workspace.bot.as_ref().filter(|bot| bot.user_id == wanted) {
-        return Ok(json!({ "user": { "id": bot.user_id, "team_id": workspace.id, "is_bot": true, "deleted": false } }));
+        return Ok(
+            json!({ "user": { "id": bot.user_id, "team_id": workspace.id, "is_bot": true, "deleted": false } }),
+        );
     }
     match workspace.people.iter().find(|person| person.id == wanted) {
         None => refuse("user_not_found"),

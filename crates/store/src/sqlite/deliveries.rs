@@ -124,7 +124,11 @@ pub(super) fn insert(
 }
 
 /// Ends what was not begun for a request that nobody waits for any more.
-pub(super) fn give_up(connection: &Connection, tenant: &TenantId, request: RequestId) -> rusqlite::Result<usize> {
+pub(super) fn give_up(
+    connection: &Connection,
+    tenant: &TenantId,
+    request: RequestId,
+) -> rusqlite::Result<usize> {
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'dead', dead_reason = ?, next_at = NULL, leased_until = NULL

@@ -11,6 +11,8 @@ use tautline_core::{
     InstallationId, Page, PageRequest, Place, RequestId, StoreError, StoreResult, TenantId, Timestamp, Vault,
 };
 
+use tautline_slack::request::Kind;
+
 use super::{SqliteStore, deliveries, value};
 
 /// The columns of a request, of the table `inbox` under the name `i`.
@@ -83,7 +85,7 @@ impl Inbox for SqliteStore {
                     params![
                         owner,
                         page.after.map(|cursor| cursor.0),
-                        filter.kind.map(|kind| kind.as_str()),
+                        filter.kind.map(Kind::as_str),
                         filter.name,
                         filter.team_id,
                         filter.since.map(Timestamp::as_micros),

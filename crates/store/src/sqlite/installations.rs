@@ -65,7 +65,7 @@ impl Installations for SqliteStore {
             };
             write(connection, &installation, &key)?;
             write_credentials(connection, vault.as_ref(), installation.id, &new)?;
-            Ok(Installed::Done(installation))
+            Ok(Installed::Done(Box::new(installation)))
         });
         stored.await
     }

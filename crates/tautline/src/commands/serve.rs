@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tautline_core::{SystemClock, SystemRng};
+use tautline_server::core::{SystemClock, SystemRng};
 use tautline_server::{Ports, Server};
 use tautline_store::SqliteStore;
 use tautline_store::sqlite::SqliteOptions;
@@ -17,7 +17,7 @@ pub(crate) async fn run(environment: &Environment) -> anyhow::Result<()> {
     logging::start(environment, "info")?;
     let config = GatewayConfig::read(environment)?;
     for off in &config.off {
-        tracing::warn!("{} is off: {}", off.what, off.fix);
+        tracing::info!("{} is off: {}", off.what, off.fix);
     }
     let listener = lifecycle::bind(config.listen, "TAUTLINE_LISTEN").await?;
     make_private(&config.data_dir)?;

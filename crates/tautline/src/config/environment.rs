@@ -53,7 +53,8 @@ impl Environment {
             Err(error) if error.not_found() => {}
             Err(_) => problems.add(".env cannot be read"),
         }
-        let set = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let set = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         variables.extend(set);
         problems.or(Self(variables))
     }
@@ -157,7 +158,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), "s3cret\n").unwrap();
         let path = file.path().to_str().unwrap();
-        assert_eq!(get(&[("TAUTLINE_ADMIN_KEY_FILE", path)], "TAUTLINE_ADMIN_KEY"), (Some("s3cret".into()), 0));
+        assert_eq!(
+            get(&[("TAUTLINE_ADMIN_KEY_FILE", path)], "TAUTLINE_ADMIN_KEY"),
+            (Some("s3cret".into()), 0)
+        );
         assert_eq!(get(&[("SLACK_BOT_TOKEN_FILE", "/no/such/file")], "SLACK_BOT_TOKEN"), (None, 1));
     }
 

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
-use tautline_core::connect::SecretHash;
+use tautline_server::core::connect::SecretHash;
+use tautline_server::core::limits;
+use tautline_server::slack::signing::SigningSecret;
+use tautline_server::slack::{Token, oauth, scopes};
 use tautline_server::{Forward, OAuth, Settings, Tuning};
-use tautline_slack::signing::SigningSecret;
-use tautline_slack::{Token, oauth, scopes};
 use url::Url;
 
 use super::{Environment, Problems};
@@ -68,20 +70,24 @@ impl GatewayConfig {
             signing_secrets,
             oauth,
             bot_scopes: scopes::parse(
-                &environment.get("SLACK_BOT_SCOPES", p).unwrap_or_else(|| scopes::DEFAULT_BOT_SCOPES.to_owned()),
+                &environment
+                    .get("SLACK_BOT_SCOPES", p)
+                    .unwrap_or_else(|| scopes::DEFAULT_BOT_SCOPES.to_owned()),
             ),
-            redirect_uri: url(environment, "SLACK_REDIRECT_URI", p)
-                .unwrap_or_else(|| tautline_slack::below(&public_url, CALLBACK.trim_start_matches('/'))),
+            redirect_uri: redirect_uri(environment, &public_url, p),
             return_origins: return_origins(environment, p),
             admin_key: admin_key(environment, p),
             bot_token: environment.secret("SLACK_BOT_TOKEN", p).map(Token::new),
             forward: forward(environment, &mut off, p),
-            tuning: Tuning::default(),
+            tuning: tuning(environment, p),
             public_url,
             slack_url,
         };
         if settings.admin_key.is_none() {
-            off.push(Off { what: "API", fix: "set TAUTLINE_ADMIN_KEY to 32 or more of A-Z a-z 0-9 _ -".into() });
+            off.push(Off {
+                what: "the API",
+                fix: "set TAUTLINE_ADMIN_KEY to 32 or more of A-Z a-z 0-9 _ -".into(),
+            });
         }
         let data_dir = environment.get("TAUTLINE_DATA_DIR", p).map_or("tautline-data".into(), PathBuf::from);
         let database = database(environment, p);
@@ -103,6 +109,27 @@ fn url(environment: &Environment, name: &str, problems: &mut Problems) -> Option
     Some(url)
 }
 
+fn redirect_uri(environment: &Environment, public_url: &Url, problems: &mut Problems) -> Url {
+    let own = || tautline_server::slack::below(public_url, CALLBACK.trim_start_matches('/'));
+    let redirect_uri = url(environment, "SLACK_REDIRECT_URI", problems).unwrap_or_else(own);
+    let path = redirect_uri.path();
+    if path == "/" || path.contains(['{', '}', '*']) {
+        problems.add(format!("SLACK_REDIRECT_URI needs a path of its own, such as {CALLBACK}"));
+    }
+    redirect_uri
+}
+
+fn tuning(environment: &Environment, problems: &mut Problems) -> Tuning {
+    let budget_ms = environment.parsed("TAUTLINE_COMMIT_BUDGET_MS", "a number of milliseconds", problems);
+    let commit_budget = budget_ms.map_or(limits::COMMIT_BUDGET, Duration::from_millis);
+    if commit_budget.is_zero() || commit_budget >= limits::HOLD {
+        let longest = limits::HOLD.as_millis();
+        problems
+            .add(format!("TAUTLINE_COMMIT_BUDGET_MS is not between 1 and {longest}: Slack gives up at 3 s"));
+    }
+    Tuning { commit_budget, ..Tuning::default() }
+}
+
 fn signing_secrets(environment: &Environment, problems: &mut Problems) -> Vec<SigningSecret> {
     let list = environment.secret("SLACK_SIGNING_SECRET", problems).unwrap_or_default();
     list.split(',').filter_map(|secret| SigningSecret::new(secret.trim())).collect()
@@ -122,9 +149,13 @@ fn oauth(environment: &Environment, id: Option<String>, sealed: bool, problems: 
 fn return_origins(environment: &Environment, problems: &mut Problems) -> Vec<url::Origin> {
     let list = environment.get("TAUTLINE_RETURN_ORIGINS", problems).unwrap_or_default();
     let mut origin = |text: &str| match Url::parse(text) {
-        Ok(url) if url.origin().is_tuple() && url.path() == "/" && url.query().is_none() => Some(url.origin()),
+        Ok(url) if url.origin().is_tuple() && url.path() == "/" && url.query().is_none() => {
+            Some(url.origin())
+        }
         _ => {
-            problems.add(format!("TAUTLINE_RETURN_ORIGINS has {text:?}, which is no origin such as https://app.example.com"));
+            problems.add(format!(
+                "TAUTLINE_RETURN_ORIGINS has {text:?}, which is no origin such as https://app.example.com"
+            ));
             None
         }
     };
@@ -135,7 +166,9 @@ fn admin_key(environment: &Environment, problems: &mut Problems) -> Option<Secre
     let key = environment.secret("TAUTLINE_ADMIN_KEY", problems)?;
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if key.len() < 32 || !key.bytes().all(allowed) {
-        problems.add("TAUTLINE_ADMIN_KEY is not 32 or more of A-Z a-z 0-9 _ - (make one with: openssl rand -hex 32)");
+        problems.add(
+            "TAUTLINE_ADMIN_KEY is not 32 or more of A-Z a-z 0-9 _ - (make one with: openssl rand -hex 32)",
+        );
     }
     Some(SecretHash::of(&key))
 }
@@ -147,18 +180,23 @@ fn forward(environment: &Environment, off: &mut Vec<Off>, problems: &mut Problem
         (Some(url), Some(secret)) => Some(Forward { url, secret }),
         (Some(_), None) => {
             let fix = "set TAUTLINE_FORWARD_SECRET, and give the app the same as its signing secret";
-            off.push(Off { what: "handlers", fix: fix.into() });
+            off.push(Off { what: "dispatch", fix: fix.into() });
             None
         }
         (None, _) => {
-            off.push(Off { what: "handlers", fix: "set TAUTLINE_FORWARD_URL and TAUTLINE_FORWARD_SECRET".into() });
+            off.push(Off {
+                what: "dispatch",
+                fix: "set TAUTLINE_FORWARD_URL and TAUTLINE_FORWARD_SECRET".into(),
+            });
             None
         }
     }
 }
 
 fn database(environment: &Environment, problems: &mut Problems) -> Database {
-    let Some(url) = environment.secret("TAUTLINE_DATABASE_URL", problems) else { return Database::Sqlite(None) };
+    let Some(url) = environment.secret("TAUTLINE_DATABASE_URL", problems) else {
+        return Database::Sqlite(None);
+    };
     match url.split_once("://") {
         Some(("sqlite", path)) if !path.is_empty() => Database::Sqlite(Some(path.into())),
         Some(("postgres" | "postgresql", _)) => {
@@ -194,7 +232,7 @@ mod tests {
         assert_eq!(config.settings.redirect_uri.path(), CALLBACK);
         assert_eq!(config.settings.bot_scopes.len(), 15);
         let off = config.off.iter().map(|off| off.what).collect::<Vec<_>>();
-        assert_eq!(off, ["inbound", "connect", "handlers", "API"]);
+        assert_eq!(off, ["inbound", "connect", "dispatch", "the API"]);
     }
 
     #[test]
@@ -214,7 +252,9 @@ mod tests {
     fn oauth_wants_both_halves_and_an_encryption_key() {
         let on = [("SLACK_CLIENT_ID", "1"), ("SLACK_CLIENT_SECRET", "s"), ("TAUTLINE_ENCRYPTION_KEYS", KEY)];
         assert!(matches!(read(&on).settings.oauth, OAuth::On(_)));
-        for (missing, named) in [(0, "SLACK_CLIENT_ID"), (1, "SLACK_CLIENT_SECRET"), (2, "TAUTLINE_ENCRYPTION_KEYS")] {
+        for (missing, named) in
+            [(0, "SLACK_CLIENT_ID"), (1, "SLACK_CLIENT_SECRET"), (2, "TAUTLINE_ENCRYPTION_KEYS")]
+        {
             let mut some = on.to_vec();
             some.remove(missing);
             match read(&some).settings.oauth {
@@ -231,9 +271,19 @@ mod tests {
             ("TAUTLINE_ADMIN_KEY", "too-short-secret"),
             ("TAUTLINE_DATABASE_URL", "mysql://user:secret@host/db"),
             ("TAUTLINE_PUBLIC_URL", "ftp://x"),
+            ("SLACK_REDIRECT_URI", "https://gateway.example.com/"),
+            ("TAUTLINE_COMMIT_BUDGET_MS", "60000"),
             ("TAUTLINE_RETURN_ORIGINS", "https://app.example.com,not an origin"),
         ]);
-        for name in ["TAUTLINE_LISTEN", "TAUTLINE_ADMIN_KEY", "TAUTLINE_DATABASE_URL", "TAUTLINE_PUBLIC_URL", "TAUTLINE_RETURN_ORIGINS"] {
+        for name in [
+            "TAUTLINE_LISTEN",
+            "TAUTLINE_ADMIN_KEY",
+            "TAUTLINE_DATABASE_URL",
+            "TAUTLINE_PUBLIC_URL",
+            "SLACK_REDIRECT_URI",
+            "TAUTLINE_COMMIT_BUDGET_MS",
+            "TAUTLINE_RETURN_ORIGINS",
+        ] {
             assert!(said.contains(name), "{said}");
         }
         assert!(!said.contains("secret@") && !said.contains("too-short"), "{said}");

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::{ExposeSecret as _, SecretString};
-use tautline_core::Rng;
+use tautline_server::core::Rng;
 use tautline_store::Keyring;
 
 const FILE: &str = "encryption.key";
@@ -43,7 +43,8 @@ pub(crate) fn keyring(
             key
         }
     };
-    let source = if configured.is_some() { "TAUTLINE_ENCRYPTION_KEYS".to_owned() } else { file.display().to_string() };
+    let source =
+        if configured.is_some() { "TAUTLINE_ENCRYPTION_KEYS".to_owned() } else { file.display().to_string() };
     Keyring::parse(&keys, rng).with_context(|| format!("{source} cannot be used"))
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn write_private(file: &Path, content: &[u8]) -> anyhow::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use tautline_core::{Place, SystemRng, Vault as _};
+    use tautline_server::core::{Place, SystemRng, Vault as _};
 
     use super::*;
 

@@ -13,9 +13,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hkdf::Hkdf;
 use sha2::Sha256;
-use tautline_core::SystemRng;
-use tautline_core::access::KEY_PREFIX;
-use tautline_slack::signing::SigningSecret;
+use tautline_server::core::SystemRng;
+use tautline_server::core::access::KEY_PREFIX;
+use tautline_server::slack::signing::SigningSecret;
 
 use crate::config::{make_private, write_private};
 
@@ -42,7 +42,9 @@ impl DevData {
             fs::write(dir.join(".gitignore"), "*\n")?;
         }
         let seed = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let Ok(seed) = seed.try_into() else { bail!("{} is damaged; start over with --fresh", file.display()) };
+        let Ok(seed) = seed.try_into() else {
+            bail!("{} is damaged; start over with --fresh", file.display())
+        };
         Ok(Self { dir: dir.to_owned(), seed })
     }
 
@@ -56,7 +58,9 @@ impl DevData {
 
     fn derive(&self, what: &str) -> [u8; 32] {
         let mut derived = [0; 32];
-        Hkdf::<Sha256>::new(None, &self.seed).expand(what.as_bytes(), &mut derived).expect("32 bytes are within reach");
+        Hkdf::<Sha256>::new(None, &self.seed)
+            .expand(what.as_bytes(), &mut derived)
+            .expect("32 bytes are within reach");
         derived
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tautline_server::dispatch::{Handler, HandlerAnswer, HandlerCall};
-use tautline_slack::request::Kind;
+use tautline_server::slack::request::Kind;
 
 /// Repeats mentions and commands.
 pub(super) struct Echo;
@@ -13,9 +13,9 @@ impl Handler for Echo {
     async fn handle(&self, call: HandlerCall) -> HandlerAnswer {
         let request = &call.request;
         match (request.kind, request.name.as_str()) {
-            (Kind::Command, command) => {
-                HandlerAnswer::json(&json!({ "response_type": "ephemeral", "text": format!("You typed {command}") }))
-            }
+            (Kind::Command, command) => HandlerAnswer::json(
+                &json!({ "response_type": "ephemeral", "text": format!("You typed {command}") }),
+            ),
             (Kind::Event, "app_mention") => mentioned(&call).await,
             _ => HandlerAnswer::ok(),
         }
@@ -23,7 +23,9 @@ impl Handler for Echo {
 }
 
 async fn mentioned(call: &HandlerCall) -> HandlerAnswer {
-    let Ok(envelope) = serde_json::from_slice::<Value>(&call.request.body) else { return HandlerAnswer::ok() };
+    let Ok(envelope) = serde_json::from_slice::<Value>(&call.request.body) else {
+        return HandlerAnswer::ok();
+    };
     let event = &envelope["event"];
     let (Some(channel), Some(text)) = (event["channel"].as_str(), event["text"].as_str()) else {
         return HandlerAnswer::ok();

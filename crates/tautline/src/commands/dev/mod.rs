@@ -10,13 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use tautline_core::access::{ApiKey, Scope};
-use tautline_core::connect::{ConnectLink, SecretHash, new_secret};
-use tautline_core::{Clock as _, KeyId, LinkId, Rng, Store, SystemClock, SystemRng, Tenant, TenantId};
+use tautline_server::core::access::{ApiKey, Scope};
+use tautline_server::core::connect::{ConnectLink, SecretHash, new_secret};
+use tautline_server::core::{
+    Clock as _, KeyId, LinkId, Rng, Store, SystemClock, SystemRng, Tenant, TenantId,
+};
 use tautline_server::dispatch::Handler;
+use tautline_server::slack::{Token, below, oauth, scopes};
 use tautline_server::{Forward, OAuth, Ports, Server, Settings, Tuning};
 use tautline_sim::{Registration, RetryWaits, Sim};
-use tautline_slack::{Token, below, oauth, scopes};
 use tautline_store::Keyring;
 use url::Url;
 

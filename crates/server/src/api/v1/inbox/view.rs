@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde::Serialize;
-use tautline_core::delivery::{Attempt, AttemptResult, Delivery};
+use tautline_core::delivery::{Attempt, AttemptResult, DeadReason, Delivery};
 use tautline_core::inbox::{Request, RequestSummary};
 use tautline_core::{DeliveryId, EndpointId, InstallationId, RequestId};
 use utoipa::ToSchema;
@@ -113,7 +113,7 @@ fn delivery(delivery: Delivery) -> DeliveryBody {
         answers: delivery.answers,
         state: delivery.state.as_str(),
         next_at: delivery.next_at.map(|at| at.to_string()),
-        dead_reason: delivery.dead.map(|reason| reason.as_str()),
+        dead_reason: delivery.dead.map(DeadReason::as_str),
         attempts: delivery.attempts.into_iter().map(attempt).collect(),
     }
 }
@@ -122,7 +122,9 @@ fn attempt(attempt: Attempt) -> AttemptBody {
     let text = |body: &Bytes| (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned());
     let (outcome, status, error, answer) = match attempt.result {
         Some(AttemptResult::Answered(answer)) => ("answered", Some(answer.status), None, text(&answer.body)),
-        Some(AttemptResult::Refused { answer, .. }) => ("refused", Some(answer.status), None, text(&answer.body)),
+        Some(AttemptResult::Refused { answer, .. }) => {
+            ("refused", Some(answer.status), None, text(&answer.body))
+        }
         Some(AttemptResult::NotReached { error }) => ("not_reached", None, Some(error), None),
         Some(AttemptResult::Unknown { error }) => ("unknown", None, Some(error), None),
         None => ("interrupted", None, None, None),

@@ -1,0 +1,118 @@
+//! Installations and their tokens.
+
+use tautline_core::installation::{
+    Credential, CredentialKind, Facts, Installation, Installed, NewInstallation,
+};
+use tautline_core::{InstallationId, SystemRng, TenantId};
+use tautline_slack::request::Origin;
+use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
+
+use crate::scene::{NOW, Scene, later, page};
+
+fn new(tenant: &TenantId, app: &str, team: Option<&str>, org: Option<&str>, token: &str) -> NewInstallation {
+    let bot = Credential {
+        kind: CredentialKind::Bot,
+        token: Token::new(token),
+        refresh_token: Some(Token::new("xoxe-1-refresh")),
+        expires_at: Some(later(43_200)),
+    };
+    NewInstallation {
+        id: InstallationId::generate(NOW, &SystemRng),
+        tenant: tenant.clone(),
+        facts: Facts {
+            app: AppId::new(app),
+            team: team.map(TeamId::new),
+            team_name: team.map(|_| "Team".into()),
+            enterprise: org.map(EnterpriseId::new),
+            enterprise_name: None,
+            is_enterprise_install: team.is_none(),
+            scopes: vec!["commands".into()],
+            bot_user_id: Some("U1".into()),
+            bot_id: Some("B1".into()),
+        },
+        credentials: vec![bot],
+    }
+}
+
+async fn store(scene: &Scene, new: NewInstallation) -> Installation {
+    match scene.store.installation_store(new, NOW).await.unwrap() {
+        Installed::Done(installation) => *installation,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn token(scene: &Scene, tenant: &TenantId, id: InstallationId) -> Option<String> {
+    let token = scene.store.installation_token(tenant, id, CredentialKind::Bot).await.unwrap();
+    token.map(|token| token.expose().to_owned())
+}
+
+pub async fn two_tenants_connecting_one_workspace_at_once(scene: &Scene) {
+    let tries = [&scene.acme, &scene.globex].map(|tenant| {
+        let (store, new) = (scene.store.clone(), new(tenant, "A1", Some("T1"), None, "xoxb-1"));
+        tokio::spawn(async move { store.installation_store(new, NOW).await.unwrap() })
+    });
+    let mut owners = Vec::new();
+    for tried in tries {
+        match tried.await.unwrap() {
+            Installed::Done(installation) => owners.push((installation.tenant, "done")),
+            Installed::BelongsToAnother { tenant } => owners.push((tenant, "belongs to")),
+        }
+    }
+    let done = owners.iter().find(|(_, what)| *what == "done").expect("one wins");
+    assert!(owners.iter().any(|(tenant, what)| *what == "belongs to" && *tenant == done.0), "{owners:?}");
+    let mut listed = 0;
+    for tenant in [&scene.acme, &scene.globex] {
+        listed += scene.store.installations(tenant, page(10, None)).await.unwrap().items.len();
+    }
+    assert_eq!(listed, 1);
+}
+
+pub async fn a_re_install_keeps_the_id_and_replaces_the_token(scene: &Scene) {
+    let first = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await;
+    let again = NewInstallation { credentials: vec![], ..new(&scene.acme, "A1", Some("T1"), None, "") };
+    let second = store(scene, again).await;
+    assert_eq!((second.id, second.installed_at), (first.id, NOW));
+    assert_eq!(token(scene, &scene.acme, first.id).await, None, "what was not granted again is gone");
+    store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-2")).await;
+    assert_eq!(token(scene, &scene.acme, first.id).await.as_deref(), Some("xoxb-2"));
+    assert_eq!(scene.store.installations(&scene.acme, page(10, None)).await.unwrap().items.len(), 1);
+}
+
+pub async fn an_installation_is_found_by_team_then_by_org(scene: &Scene) {
+    let team = store(scene, new(&scene.acme, "A1", Some("T1"), Some("E1"), "xoxb-1")).await;
+    let org = store(scene, new(&scene.globex, "A1", None, Some("E1"), "xoxb-2")).await;
+    let found = async |team: Option<&str>, org_wide: bool| {
+        let origin = Origin {
+            app: Some(AppId::new("A1")),
+            team: team.map(TeamId::new),
+            enterprise: Some(EnterpriseId::new("E1")),
+            is_enterprise_install: org_wide,
+        };
+        scene.store.installation_named(&origin).await.unwrap().map(|installation| installation.id)
+    };
+    assert_eq!(found(Some("T1"), false).await, Some(team.id));
+    assert_eq!(found(Some("T1"), true).await, Some(org.id), "Slack says org-wide");
+    assert_eq!(found(None, false).await, Some(org.id), "Slack names no team");
+    assert_eq!(found(Some("T2"), false).await, Some(org.id), "another workspace of the org");
+    let elsewhere =
+        Origin { team: Some(TeamId::new("T2")), app: Some(AppId::new("A1")), ..Origin::default() };
+    assert!(scene.store.installation_named(&elsewhere).await.unwrap().is_none());
+    let other_app =
+        Origin { team: Some(TeamId::new("T1")), app: Some(AppId::new("A2")), ..Origin::default() };
+    assert!(scene.store.installation_named(&other_app).await.unwrap().is_none());
+}
+
+pub async fn without_an_app_the_place_must_be_unambiguous(scene: &Scene) {
+    let origin = Origin { team: Some(TeamId::new("T1")), ..Origin::default() };
+    let only = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await;
+    assert_eq!(scene.store.installation_named(&origin).await.unwrap().map(|found| found.id), Some(only.id));
+    store(scene, new(&scene.globex, "A2", Some("T1"), None, "xoxb-2")).await;
+    assert!(scene.store.installation_named(&origin).await.unwrap().is_none(), "whose would it be?");
+}
+
+pub async fn another_tenant_gets_no_token(scene: &Scene) {
+    let id = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await.id;
+    assert_eq!(token(scene, &scene.acme, id).await.as_deref(), Some("xoxb-1"));
+    assert_eq!(token(scene, &scene.globex, id).await, None);
+    assert!(scene.store.installations(&scene.globex, page(10, None)).await.unwrap().items.is_empty());
+}

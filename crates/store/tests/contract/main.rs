@@ -1,0 +1,70 @@
+//! The contract: what every store does, whatever engine it stands on. Each test is a function of a store; the
+//! list below runs all of them on each engine.
+
+mod access;
+mod connects;
+mod deliveries;
+mod endpoints;
+mod engine;
+mod inbox;
+mod installations;
+mod scene;
+mod sqlite;
+
+/// Runs every test on an engine that `$open` opens.
+macro_rules! contract {
+    ($open:path: $($room:ident::{$($test:ident),* $(,)?}),* $(,)?) => {
+        $(mod $room {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    let engine = $open();
+                    crate::$room::$test(&crate::scene::Scene::on(&engine).await).await;
+                }
+            )*
+        })*
+    };
+}
+
+macro_rules! on_every_engine {
+    ($($tests:tt)*) => {
+        mod on_sqlite {
+            contract! { crate::engine::sqlite: $($tests)* }
+        }
+    };
+}
+
+on_every_engine! {
+    access::{a_tenant_is_recorded_once, a_key_is_found_by_its_secret_alone},
+    connects::{a_link_works_until_it_is_consumed_or_expires, a_nonce_is_consumed_once_however_many_try},
+    endpoints::{a_declared_endpoint_keeps_its_id, an_endpoint_no_longer_declared_gets_nothing_and_keeps_what_waits},
+    inbox::{
+        a_request_is_stored_with_its_deliveries,
+        the_same_event_twice_at_once_is_stored_once,
+        a_request_that_cannot_be_stored_harms_only_itself,
+        hostile_text_comes_back_as_it_went,
+        another_tenants_requests_are_none,
+        lists_come_in_pages_newest_first,
+        lists_are_filtered,
+        only_a_waiting_request_is_answered,
+    },
+    deliveries::{
+        two_takers_share_the_work,
+        no_more_is_taken_than_there_are_slots,
+        a_retry_waits_for_its_time,
+        who_comes_late_is_fenced,
+        another_tenant_finishes_nothing,
+        a_dead_process_leaves_an_event_to_be_repeated,
+        a_dead_process_leaves_a_command_unanswered,
+        what_waited_beyond_its_life_is_dead,
+        an_unanswered_request_takes_what_was_not_begun_with_it,
+        answers_are_kept_with_the_attempt,
+    },
+    installations::{
+        two_tenants_connecting_one_workspace_at_once,
+        a_re_install_keeps_the_id_and_replaces_the_token,
+        an_installation_is_found_by_team_then_by_org,
+        without_an_app_the_place_must_be_unambiguous,
+        another_tenant_gets_no_token,
+    },
+}

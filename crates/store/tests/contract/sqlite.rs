@@ -1,0 +1,129 @@
+//! What is SQLite's own: the file, its durability, group commit seen from inside.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tautline_core::SystemRng;
+use tautline_core::inbox::Accepted;
+use tautline_slack::request::Kind;
+use tautline_store::sqlite::{OpenError, SqliteOptions};
+use tautline_store::{Keyring, SqliteStore};
+use tokio::sync::Semaphore;
+
+use crate::engine::{keyring, sqlite, sqlite_with};
+use crate::scene::{NOW, Scene};
+
+#[tokio::test]
+async fn the_running_settings_are_the_durable_ones() {
+    let readiness = sqlite().store.readiness().await.unwrap();
+    assert_eq!(readiness.durability, "journal_mode=wal synchronous=FULL");
+}
+
+#[tokio::test]
+async fn nothing_readable_rests_in_the_file() {
+    let engine = sqlite();
+    let scene = Scene::on(&engine).await;
+    let mut incoming = scene.incoming(Some(&scene.acme), Kind::Event, "message", NOW);
+    let request = tautline_core::inbox::Request {
+        body: "the customer's own words".into(),
+        ..(*incoming.request).clone()
+    };
+    incoming.request = Arc::new(request);
+    scene.store.request_accept(incoming).await.unwrap();
+    let mut found_the_row = false;
+    for entry in fs::read_dir(engine.dir.path()).unwrap() {
+        let content = fs::read(entry.unwrap().path()).unwrap();
+        let has = |needle: &[u8]| content.windows(needle.len()).any(|window| window == needle);
+        found_the_row |= has(b"message");
+        assert!(!has(b"customer's own"));
+    }
+    assert!(found_the_row, "the search looks where the row is");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_wait_together_share_a_commit() {
+    // The gate stalls the first commit until the others are in the queue.
+    let (commits, go) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (counted, passing) = (commits.clone(), go.clone());
+    let stalled = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stalling = stalled.clone();
+    let gate = Arc::new(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        while stalling.load(Ordering::SeqCst) && passing.available_permits() == 0 {
+            std::thread::yield_now();
+        }
+    });
+    let engine = sqlite_with(Some(gate));
+    let scene = Scene::on(&engine).await;
+    stalled.store(true, Ordering::SeqCst);
+    let before = commits.load(Ordering::SeqCst);
+    let tries = (0..100).map(|number| {
+        let incoming = scene.incoming(Some(&scene.acme), Kind::Event, &number.to_string(), NOW);
+        let store = scene.store.clone();
+        tokio::spawn(async move { store.request_accept(incoming).await.unwrap() })
+    });
+    let tries = tries.collect::<Vec<_>>();
+    while commits.load(Ordering::SeqCst) == before {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(tries.iter().all(|tried| !tried.is_finished()), "nobody is told before the commit");
+    go.add_permits(1);
+    for tried in tries {
+        assert_eq!(tried.await.unwrap(), Accepted::Stored);
+    }
+    let shared = commits.load(Ordering::SeqCst) - before;
+    assert!(shared < 100, "{shared} commits for 100 requests");
+}
+
+#[test]
+fn a_second_server_is_refused() {
+    let engine = sqlite();
+    let path = engine.dir.path().join("tautline.db");
+    let again = SqliteStore::open(SqliteOptions { path, commit_gate: None }, keyring());
+    assert!(matches!(again.err(), Some(OpenError::InUse { .. })));
+}
+
+#[test]
+fn a_file_from_the_future_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tautline.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.pragma_update(None, "user_version", 99).unwrap();
+    drop(file);
+    let options = || SqliteOptions { path: path.clone(), commit_gate: None };
+    let opened = SqliteStore::open(options(), keyring());
+    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 1, .. })));
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let tables: i64 = file.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
+    assert_eq!(tables, 0);
+}
+
+#[test]
+fn a_path_that_cannot_be_used_is_named() {
+    let path = std::path::PathBuf::from("/no/such/directory/tautline.db");
+    let error = SqliteStore::open(SqliteOptions { path, commit_gate: None }, keyring()).err().unwrap();
+    assert!(error.to_string().contains("/no/such/directory"), "{error}");
+}
+
+#[tokio::test]
+async fn another_key_opens_nothing_and_the_row_is_named() {
+    let engine = sqlite();
+    let scene = Scene::on(&engine).await;
+    let id = scene.accept(Kind::Event, "message").await.request.id;
+    let (acme, path) = (scene.acme.clone(), engine.dir.path().join("tautline.db"));
+    drop(scene);
+    let dir = engine.dir;
+    drop(engine.store);
+    let other = Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng)));
+    let store = SqliteStore::open(SqliteOptions { path, commit_gate: None }, other).unwrap();
+    let whose = tautline_core::inbox::Whose::Tenant(&acme);
+    let error = tautline_core::inbox::Inbox::request(&store, whose, id).await.unwrap_err();
+    assert!(error.to_string().contains(&id.to_string()), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("\"test\"") && cause.contains("TAUTLINE_ENCRYPTION_KEYS"), "{cause}");
+    drop(dir);
+}

@@ -1,0 +1,19 @@
+//! From outside: real processes on real sockets, started and stopped by the tests.
+//!
+//! Each test has a loopback address of its own, so that all can run at once and ports never meet.
+
+mod alert;
+mod bolt_js;
+mod connect;
+mod crash;
+mod dev;
+mod dispatch;
+mod door;
+mod home;
+mod house;
+mod operate;
+mod proxy;
+mod secrets;
+mod stalled_commit;
+mod support;
+mod tenancy;

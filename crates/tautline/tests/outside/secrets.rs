@@ -1,0 +1,155 @@
+//! Secrets never leave: the whole story at trace level, searched for everything that was issued in it.
+
+use std::fs;
+use std::path::Path;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::bolt_js::{bolt_app, forwarding};
+use crate::support::{
+    ADMIN_KEY, Browser, CLIENT_SECRET, Receiver, Reply, SIGNING_SECRET, Slack, eventually, http,
+};
+
+/// The spellings in which a secret might slip out.
+fn spellings(secret: &str) -> Vec<Vec<u8>> {
+    let bytes = secret.as_bytes();
+    let hex = |format: fn(&u8) -> String| bytes.iter().map(format).collect::<String>();
+    let percent = bytes.iter().map(|byte| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => char::from(*byte).to_string(),
+        other => format!("%{other:02X}"),
+    });
+    let mut all = vec![secret.to_owned(), percent.collect(), hex(|byte| format!("{byte:02x}"))];
+    // Base64 of a text that stands inside a longer one depends on where it begins there.
+    for offset in 0..3 {
+        let padded = [&vec![b'#'; offset], bytes].concat();
+        let encoded = base64(&padded);
+        let whole = encoded.len() - 4;
+        all.push(encoded[4 * usize::from(offset > 0)..whole].to_owned());
+    }
+    all.into_iter().map(String::into_bytes).collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let sextets = bytes.chunks(3).flat_map(|chunk| {
+        let word =
+            chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        [18, 12, 6, 0].map(|shift| char::from(ALPHABET[(word >> shift & 63) as usize]))
+    });
+    sextets.collect()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![(path.display().to_string(), fs::read(&path).unwrap())]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn the_search_finds_what_it_looks_for() {
+    for spelled in [
+        "xoxb-1-secret",
+        "eG94Yi0xLXNlY3JldA==",
+        "Basic YTp4b3hiLTEtc2VjcmV0",
+        "xoxb%2D1%2Dsecret",
+        "786f78622d312d736563726574",
+    ] {
+        let found = spellings("xoxb-1-secret").iter().any(|needle| contains(spelled.as_bytes(), needle));
+        assert!(found, "{spelled}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_issued_in_the_story_is_in_logs_answers_or_files() {
+    let slack = Slack::start().await;
+    let mut gateway = forwarding(&slack).with("TAUTLINE_LOG", "trace").start();
+    let key = gateway.tenant("acme").await;
+    let link = gateway.connect_link(&key).await;
+    let browser = Browser::default();
+    let consent = browser.begin(&link).await;
+    let callback = browser.decide(&slack, &consent, "allow").await;
+    let last_page = browser.get(&callback).await;
+    assert_eq!(last_page.status, StatusCode::OK);
+    let app = bolt_app(slack.address, &gateway, &key);
+    slack.say("@tautline my hovercraft is full of eels").await;
+    slack.wait_for_message("hi").await;
+    assert_eq!(slack.command("/hello").await["body"], "hello");
+    browser.get(&callback).await;
+
+    // Whatever the API answers.
+    let mut answers = vec![last_page.html];
+    for path in [
+        "/api/v1/inbox",
+        "/api/v1/integrations/slack/installations",
+        "/openapi.json",
+        "/readyz",
+        "/",
+        "/nope",
+    ] {
+        answers.push(gateway.get(path, &key).await.1.to_string());
+    }
+    for request in gateway.inbox(&key).await {
+        let id = request["id"].as_str().unwrap();
+        answers.push(gateway.get(&format!("/api/v1/inbox/{id}"), &key).await.1.to_string());
+    }
+
+    // The token itself: what the proxy puts in is what Slack gave.
+    let sees = |what: &str| what.to_owned();
+    let token = issued_token(&slack, &gateway.url, &key).await;
+    let code = callback.split("code=").nth(1).unwrap().split('&').next().unwrap();
+    let secrets = [
+        ("the bot token", sees(&token)),
+        ("the client secret", sees(CLIENT_SECRET)),
+        ("the signing secret", sees(SIGNING_SECRET)),
+        ("the app's signing secret", sees("b0lt5own51gn1ng5ecretxxxxxxxxxxx")),
+        ("the platform key", sees(ADMIN_KEY)),
+        ("the API key", sees(&key)),
+        ("the connect link", sees(link.rsplit('/').next().unwrap())),
+        ("the code", sees(code)),
+        ("the encryption key", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef".to_owned()),
+        ("what a customer wrote", "hovercraft is full".to_owned()),
+    ];
+    let log = gateway.kill();
+    assert!(log.contains("TRACE"), "the log is at trace level");
+    let mut places = files(gateway.data());
+    assert!(places.iter().any(|(name, _)| name.ends_with("tautline.db-wal")), "the files were searched");
+    places.push(("the log".into(), log.into_bytes()));
+    places.push(("the app's output".into(), app.said().into_bytes()));
+    for (what, secret) in &secrets {
+        for needle in spellings(secret) {
+            for (place, content) in &places {
+                assert!(!contains(content, &needle), "{what} is in {place}");
+            }
+            let content_is_shown = *what == "what a customer wrote";
+            for answer in answers.iter().filter(|_| !content_is_shown) {
+                assert!(!contains(answer.as_bytes(), &needle), "{what} is in an answer: {answer}");
+            }
+        }
+    }
+}
+
+/// Takes Slack's place for one call, to see the token that the gateway sends.
+async fn issued_token(slack: &Slack, gateway: &str, key: &str) -> String {
+    slack.stop();
+    let address = slack.address.port(8081);
+    eventually("Slack is down", async || tokio::net::TcpListener::bind(address).await.ok().map(drop)).await;
+    let recorder = Receiver::start(address, Reply::Say(crate::support::OK)).await;
+    let call = http().post(format!("{gateway}/slack/api/auth.test")).bearer_auth(key).send();
+    call.await.unwrap();
+    let got = recorder.wait_for(1).await.remove(0);
+    let token = got.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+    assert!(token.starts_with("xoxb-"), "{}", json!(token));
+    token
+}

@@ -1,0 +1,166 @@
+//! A commit that stalls, seen from Slack's side. The server runs in the test's own process here: the failpoint
+//! is a gate in front of the store's every commit.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tautline_server::core::{SystemClock, SystemRng};
+use tautline_server::dispatch::{Handler, HandlerAnswer, HandlerCall};
+use tautline_server::slack::signing::SigningSecret;
+use tautline_server::{OAuth, Ports, Server, Settings, Tuning};
+use tautline_store::sqlite::SqliteOptions;
+use tautline_store::{Keyring, SqliteStore};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Address, SIGNING_SECRET, form, signed};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A commit waits while the gate is shut, and says that it is there.
+#[derive(Default)]
+struct Gate {
+    shut: Mutex<bool>,
+    opened: Condvar,
+    reached: tokio::sync::Notify,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let mut shut = self.shut.lock().unwrap();
+        while *shut {
+            self.reached.notify_one();
+            shut = self.opened.wait(shut).unwrap();
+        }
+    }
+
+    fn set(&self, shut: bool) {
+        *self.shut.lock().unwrap() = shut;
+        self.opened.notify_all();
+    }
+}
+
+struct Told(mpsc::UnboundedSender<String>);
+
+#[async_trait]
+impl Handler for Told {
+    async fn handle(&self, call: HandlerCall) -> HandlerAnswer {
+        self.0.send(call.request.name.clone()).unwrap();
+        HandlerAnswer::json(&json!({ "text": "done" }))
+    }
+}
+
+struct Scene {
+    url: String,
+    gate: Arc<Gate>,
+    handled: mpsc::UnboundedReceiver<String>,
+    stop: CancellationToken,
+    _data: tempfile::TempDir,
+}
+
+impl Scene {
+    /// A gateway whose every request is home's, with one handler in-process.
+    async fn new(commit_budget: Duration) -> Self {
+        let (address, data) = (Address::new(), tempfile::tempdir().unwrap());
+        let gate = Arc::new(Gate::default());
+        let passing = gate.clone();
+        let commit_gate = Arc::new(move || passing.pass());
+        let rng = Arc::new(SystemRng);
+        let vault = Arc::new(Keyring::single("test", [7; 32], rng.clone()));
+        let options = SqliteOptions { path: data.path().join("tautline.db"), commit_gate: Some(commit_gate) };
+        let store = Arc::new(SqliteStore::open(options, vault.clone()).unwrap());
+        let url = address.url(8080);
+        let settings = Settings {
+            public_url: url.parse().unwrap(),
+            slack_url: address.url(8081).parse().unwrap(),
+            signing_secrets: vec![SigningSecret::new(SIGNING_SECRET).unwrap()],
+            single_workspace: true,
+            oauth: OAuth::Off { fix: "none here".into() },
+            bot_scopes: Vec::new(),
+            redirect_uri: format!("{url}/callback").parse().unwrap(),
+            return_origins: Vec::new(),
+            admin_key: None,
+            bot_token: None,
+            forward: None,
+            tuning: Tuning { commit_budget, ..Tuning::default() },
+        };
+        let (tell, handled) = mpsc::unbounded_channel();
+        let handlers = HashMap::from([("told".to_owned(), Arc::new(Told(tell)) as Arc<dyn Handler>)]);
+        let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
+        let server = Server::new(settings, ports, handlers).await.unwrap();
+        let listener = TcpListener::bind(address.port(8080)).await.unwrap();
+        let stop = CancellationToken::new();
+        tokio::spawn(server.serve(listener, stop.clone()));
+        Self { url: format!("{url}/slack/commands"), gate, handled, stop, _data: data }
+    }
+
+    fn command(&self, name: &str) -> reqwest::RequestBuilder {
+        signed(&self.url, FORM, form(&[("command", name), ("team_id", "T1")]))
+    }
+
+    fn event(&self, name: &str) -> reqwest::RequestBuilder {
+        let event =
+            json!({ "type": "event_callback", "team_id": "T1", "event_id": name, "event": { "type": name } });
+        signed(&self.url, "application/json", event.to_string())
+    }
+
+    fn shut(&self) {
+        self.gate.set(true);
+    }
+
+    fn open(&self) {
+        self.gate.set(false);
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.open();
+        self.stop.cancel();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_leaves_and_no_handler_runs_before_the_commit() {
+    let mut scene = Scene::new(Duration::from_secs(3600)).await;
+    scene.shut();
+    let asking =
+        [scene.event("message"), scene.command("/deploy")].map(|request| tokio::spawn(request.send()));
+    scene.gate.reached.notified().await;
+    // The commit is under way and stalls. As long as it does, nobody is told anything.
+    // Answers of requests that need no commit come and go in the meantime.
+    for _ in 0..20 {
+        let challenge = json!({ "type": "url_verification", "challenge": "c" }).to_string();
+        assert_eq!(signed(&scene.url, "application/json", challenge).send().await.unwrap().status(), 200);
+        assert!(asking.iter().all(|asked| !asked.is_finished()), "an answer left before the commit");
+        assert!(scene.handled.try_recv().is_err(), "a handler ran before the commit");
+    }
+    scene.open();
+    for asked in asking {
+        assert_eq!(asked.await.unwrap().unwrap().status(), 200);
+    }
+    let mut handled = [scene.handled.recv().await.unwrap(), scene.handled.recv().await.unwrap()];
+    handled.sort();
+    assert_eq!(handled, ["/deploy", "message"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_lands_after_slacks_503_delivers_events_and_runs_no_command() {
+    let mut scene = Scene::new(Duration::from_millis(20)).await;
+    scene.shut();
+    let (command, event) = (scene.command("/deploy"), scene.event("late"));
+    let (command, event) = tokio::join!(command.send(), event.send());
+    assert_eq!(command.unwrap().status(), 503);
+    assert_eq!(event.unwrap().status(), 503);
+    assert!(scene.handled.try_recv().is_err());
+    scene.open();
+    assert_eq!(scene.handled.recv().await.unwrap(), "late");
+    // What is asked next is handled next: a command that was to run, would have run before it.
+    assert_eq!(scene.command("/after").send().await.unwrap().status(), 200);
+    assert_eq!(scene.handled.recv().await.unwrap(), "/after");
+    assert!(scene.handled.try_recv().is_err());
+}

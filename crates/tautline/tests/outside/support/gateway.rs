@@ -1,0 +1,167 @@
+//! A gateway: `tautline serve` in a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Address, Process, Slack, http};
+
+/// The platform's key in every test.
+pub const ADMIN_KEY: &str = "admin-key-of-the-tests-0123456789abcdef";
+const PORT: u16 = 8080;
+const ENCRYPTION_KEYS: &str = "k1:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
+
+/// How a gateway is started.
+pub struct GatewaySetup {
+    address: Address,
+    variables: Vec<(String, String)>,
+}
+
+/// A running gateway with a data directory of its own.
+pub struct Gateway {
+    pub process: Process,
+    pub url: String,
+    data: TempDir,
+    setup: GatewaySetup,
+}
+
+impl GatewaySetup {
+    /// Nothing set but the address and the key.
+    pub fn bare(address: Address) -> Self {
+        let setup = Self { address, variables: Vec::new() };
+        setup
+            .with("TAUTLINE_LISTEN", &address.port(PORT).to_string())
+            .with("TAUTLINE_PUBLIC_URL", &address.url(PORT))
+            .with("TAUTLINE_ADMIN_KEY", ADMIN_KEY)
+            .with("TAUTLINE_LOG", "warn,tautline=info,tautline_server=debug")
+    }
+
+    /// Everything set that a Slack app brings, with Slack simulated.
+    pub fn of(slack: &Slack) -> Self {
+        slack
+            .variables()
+            .into_iter()
+            .fold(Self::bare(slack.address), |setup, (name, value)| setup.with(name, &value))
+            .with("TAUTLINE_ENCRYPTION_KEYS", ENCRYPTION_KEYS)
+            // Many tests share this machine's disk.
+            .with("TAUTLINE_COMMIT_BUDGET_MS", "2000")
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.variables.retain(|(set, _)| set != name);
+        self
+    }
+
+    /// Starts it, and waits until it serves.
+    pub fn start(self) -> Gateway {
+        let data = tempfile::tempdir().unwrap();
+        let process = self.launch(data.path());
+        process.wait_for("serving");
+        Gateway { process, url: self.address.url(PORT), data, setup: self }
+    }
+
+    /// Starts it in a directory, whatever becomes of it.
+    pub fn launch(&self, data: &Path) -> Process {
+        let mut command = tautline();
+        command.arg("serve").env("TAUTLINE_DATA_DIR", data).current_dir(data);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        Process::start(&mut command)
+    }
+}
+
+/// The program, without the surroundings of the tests.
+pub fn tautline() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tautline"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command
+}
+
+impl Gateway {
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.data().join("tautline.db")
+    }
+
+    /// `kill -9`, and what was said until then.
+    pub fn kill(&mut self) -> String {
+        self.process.kill();
+        self.process.said()
+    }
+
+    /// Starts it again on what it left.
+    pub fn restart(&mut self) {
+        self.process = self.setup.launch(self.data.path());
+        self.process.wait_for("serving");
+    }
+
+    /// Asks the API. The tenant is named for platform keys.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        tenant: Option<&str>,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let mut request = http().request(method, format!("{}{path}", self.url));
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(tenant) = tenant {
+            request = request.header("tautline-tenant", tenant);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// As the platform.
+    pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask(Method::POST, path, Some(ADMIN_KEY), None, Some(body)).await
+    }
+
+    /// With a key.
+    pub async fn get(&self, path: &str, key: &str) -> (StatusCode, Value) {
+        self.ask(Method::GET, path, Some(key), None, None).await
+    }
+
+    /// A tenant with a key that may do everything.
+    pub async fn tenant(&self, id: &str) -> String {
+        let (status, _) = self.post("/api/v1/tenants", json!({ "id": id })).await;
+        assert!(status.is_success(), "{status}");
+        let scopes = ["read", "send", "manage"];
+        let (status, made) = self.post("/api/v1/keys", json!({ "tenant": id, "scopes": scopes })).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        made["key"].as_str().unwrap().to_owned()
+    }
+
+    /// A connect link of a tenant.
+    pub async fn connect_link(&self, key: &str) -> String {
+        let path = "/api/v1/integrations/slack/connect-links";
+        let (status, made) = self.ask(Method::POST, path, Some(key), None, Some(json!({}))).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        made["url"].as_str().unwrap().to_owned()
+    }
+
+    /// What a tenant received.
+    pub async fn inbox(&self, key: &str) -> Vec<Value> {
+        let (status, found) = self.get("/api/v1/inbox?limit=500", key).await;
+        assert_eq!(status, StatusCode::OK, "{found}");
+        found["requests"].as_array().unwrap().clone()
+    }
+}

@@ -1,0 +1,20 @@
+//! What the tests stand on.
+
+mod address;
+mod gateway;
+mod people;
+mod process;
+mod receiver;
+mod slack;
+
+pub use address::Address;
+pub use gateway::{ADMIN_KEY, Gateway, GatewaySetup, tautline};
+pub use people::{Browser, form};
+pub use process::{Process, eventually};
+pub use receiver::{OK, Receiver, Reply};
+pub use slack::{CLIENT_SECRET, SIGNING_SECRET, Slack, signed};
+
+/// A client that follows nothing and asks nobody else.
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}

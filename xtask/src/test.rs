@@ -1,0 +1,24 @@
+//! `cargo xtask test`: all tests, offline once `setup` has run.
+
+use anyhow::Result;
+
+use crate::run::{cargo, run, say};
+use crate::setup;
+
+pub(crate) fn test(filter: &[String]) -> Result<()> {
+    if !setup::is_done() {
+        say("the first time: running setup");
+        setup::setup()?;
+    }
+    run(cargo(&["test", "--workspace", "--all-features"]).args(filter))?;
+    if filter.is_empty() {
+        // The library without the command line is what Rust programs use; its tree is smaller, and must build.
+        run(&mut cargo(&["check", "--package", "tautline", "--no-default-features"]))?;
+    }
+    Ok(())
+}
+
+/// Tests that compare a generated file write it instead.
+pub(crate) fn references() -> Result<()> {
+    run(cargo(&["test", "--package", "tautline-server", "openapi"]).env("TAUTLINE_WRITE_REFERENCES", "1"))
+}

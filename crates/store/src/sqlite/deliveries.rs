@@ -1,23 +1,18 @@
 //! Deliveries and their attempts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
-use secrecy::ExposeSecret;
 use tautline_core::delivery::{
-    Answer, Attempt, AttemptResult, DeadReason, Deliveries, Delivery, DeliveryState, Finished, Leased,
-    NewDelivery, Reap,
+    Attempt, DeadReason, Deliveries, Delivery, DeliveryState, Finished, Leased, NewDelivery, Reap,
 };
 use tautline_core::inbox::Request;
 use tautline_core::schedule::Next;
-use tautline_core::{
-    DeliveryId, EndpointId, Place, RequestId, StoreError, StoreResult, TenantId, Timestamp, Vault,
-};
+use tautline_core::{DeliveryId, EndpointId, RequestId, StoreResult, TenantId, Timestamp, Vault};
 
-use super::{SqliteStore, inbox, reap, value};
+use super::{SqliteStore, attempts, inbox, reap, value};
 
 #[async_trait]
 impl Deliveries for SqliteStore {
@@ -82,7 +77,7 @@ impl Deliveries for SqliteStore {
             if changed == 0 {
                 return Ok(Finished::Fenced);
             }
-            insert_attempt(connection, vault.as_ref(), &tenant, delivery, &attempt)?;
+            attempts::insert(connection, vault.as_ref(), &tenant, delivery, &attempt)?;
             Ok(Finished::Recorded)
         });
         finished.await
@@ -182,50 +177,6 @@ fn lease(
     Ok(due)
 }
 
-fn answer_place<'a>(tenant: &'a TenantId, row: &'a [u8]) -> Place<'a> {
-    Place { tenant: Some(tenant), table: "attempts", row, field: "answer" }
-}
-
-fn row_name(delivery: DeliveryId, number: u32) -> Vec<u8> {
-    [delivery.as_bytes().as_slice(), &number.to_be_bytes()].concat()
-}
-
-fn insert_attempt(
-    connection: &Connection,
-    vault: &dyn Vault,
-    tenant: &TenantId,
-    delivery: DeliveryId,
-    attempt: &Attempt,
-) -> rusqlite::Result<()> {
-    let (outcome, answer, error) = match &attempt.result {
-        Some(AttemptResult::Answered(answer)) => ("answered", Some(answer), None),
-        Some(AttemptResult::Refused { answer, .. }) => ("refused", Some(answer), None),
-        Some(AttemptResult::NotReached { error }) => ("not_reached", None, Some(error)),
-        Some(AttemptResult::Unknown { error }) => ("unknown", None, Some(error)),
-        None => ("interrupted", None, None),
-    };
-    let row = row_name(delivery, attempt.number);
-    let seal = |answer: &Answer| vault.seal(answer_place(tenant, &row), &answer.body);
-    connection
-        .prepare_cached(
-            "INSERT INTO attempts (delivery_id, number, tenant_id, started_at, duration_us, outcome, status,
-               content_type, sealed_answer, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            delivery.as_bytes(),
-            attempt.number,
-            tenant.as_str(),
-            attempt.started_at.as_micros(),
-            attempt.duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
-            outcome,
-            answer.map(|answer| answer.status),
-            answer.and_then(|answer| answer.content_type.as_deref()),
-            answer.map(seal),
-            error,
-        ])?;
-    Ok(())
-}
-
 /// The deliveries of a request with their attempts; the answers only with a vault to open them.
 pub(super) fn of(
     connection: &Connection,
@@ -233,7 +184,7 @@ pub(super) fn of(
     vault: Option<&dyn Vault>,
 ) -> StoreResult<Vec<Delivery>> {
     let Some(tenant) = &request.tenant else { return Ok(Vec::new()) };
-    let rows = || -> rusqlite::Result<Vec<(Delivery, Vec<AttemptRow>)>> {
+    let rows = || -> rusqlite::Result<Vec<(Delivery, Vec<attempts::Row>)>> {
         let deliveries = connection
             .prepare_cached(
                 "SELECT id, request_id, endpoint_id, answers, state, next_at, dead_reason FROM deliveries
@@ -241,20 +192,20 @@ pub(super) fn of(
             )?
             .query_map(params![request.id.as_bytes(), tenant.as_str()], read)?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut attempts = connection.prepare_cached(
+        let mut select = connection.prepare_cached(
             "SELECT number, started_at, duration_us, outcome, status, content_type, sealed_answer, error
              FROM attempts WHERE delivery_id = ? ORDER BY number",
         )?;
         let mut with_attempts = |delivery: Delivery| {
-            let rows = attempts.query_map([delivery.id.as_bytes()], AttemptRow::read)?;
+            let rows = select.query_map([delivery.id.as_bytes()], attempts::Row::read)?;
             Ok((delivery, rows.collect::<rusqlite::Result<Vec<_>>>()?))
         };
         deliveries.into_iter().map(&mut with_attempts).collect()
     };
     let rows = rows().map_err(super::failure::Failure::from)?;
-    let complete = |(mut delivery, attempts): (Delivery, Vec<AttemptRow>)| {
+    let complete = |(mut delivery, attempts): (Delivery, Vec<attempts::Row>)| {
         let id = delivery.id;
-        let open = |attempt: AttemptRow| attempt.open(tenant, id, vault);
+        let open = |attempt: attempts::Row| attempt.open(tenant, id, vault);
         delivery.attempts = attempts.into_iter().map(open).collect::<StoreResult<_>>()?;
         Ok(delivery)
     };
@@ -273,57 +224,4 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         dead: dead.map(|_| value::named(row, "dead_reason", DeadReason::from_name)).transpose()?,
         attempts: Vec::new(),
     })
-}
-
-struct AttemptRow {
-    attempt: Attempt,
-    outcome: String,
-    answer: Answer,
-    sealed_answer: Option<Vec<u8>>,
-    error: String,
-}
-
-impl AttemptRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let duration_us: Option<i64> = row.get("duration_us")?;
-        Ok(Self {
-            attempt: Attempt {
-                number: row.get("number")?,
-                started_at: value::time(row, "started_at")?,
-                duration: duration_us.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros),
-                result: None,
-            },
-            outcome: row.get("outcome")?,
-            answer: Answer {
-                status: row.get::<_, Option<u16>>("status")?.unwrap_or_default(),
-                content_type: row.get("content_type")?,
-                body: Bytes::new(),
-            },
-            sealed_answer: row.get("sealed_answer")?,
-            error: row.get::<_, Option<String>>("error")?.unwrap_or_default(),
-        })
-    }
-
-    fn open(
-        self,
-        tenant: &TenantId,
-        delivery: DeliveryId,
-        vault: Option<&dyn Vault>,
-    ) -> StoreResult<Attempt> {
-        let Self { mut attempt, outcome, mut answer, sealed_answer, error } = self;
-        if let (Some(vault), Some(sealed)) = (vault, sealed_answer) {
-            let failed = |source| StoreError::Sealed { table: "attempts", row: delivery.to_string(), source };
-            let row = row_name(delivery, attempt.number);
-            let plain = vault.open(answer_place(tenant, &row), &sealed).map_err(failed)?;
-            answer.body = Bytes::copy_from_slice(plain.expose_secret());
-        }
-        attempt.result = match outcome.as_str() {
-            "answered" => Some(AttemptResult::Answered(answer)),
-            "refused" => Some(AttemptResult::Refused { answer, retry_after: None }),
-            "not_reached" => Some(AttemptResult::NotReached { error }),
-            "unknown" => Some(AttemptResult::Unknown { error }),
-            _ => None,
-        };
-        Ok(attempt)
-    }
 }

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file, one server.
 
+mod attempts;
 mod audit;
 mod connects;
 mod deliveries;

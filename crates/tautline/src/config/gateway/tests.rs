@@ -1,0 +1,91 @@
+use super::*;
+
+const KEY: &str = "k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+fn read(pairs: &[(&str, &str)]) -> GatewayConfig {
+    GatewayConfig::read(&Environment::of(pairs)).unwrap()
+}
+
+fn wrong(pairs: &[(&str, &str)]) -> String {
+    GatewayConfig::read(&Environment::of(pairs)).unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_is_needed_to_start_and_what_is_off_says_what_to_set() {
+    let config = read(&[]);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.settings.public_url.as_str(), "http://localhost:8080/");
+    assert_eq!(config.settings.redirect_uri.path(), CALLBACK);
+    assert_eq!(config.settings.bot_scopes.len(), 15);
+    let off = config.off.iter().map(|off| off.what).collect::<Vec<_>>();
+    assert_eq!(off, ["inbound", "connect", "dispatch", "the API"]);
+}
+
+#[test]
+fn a_signing_secret_without_client_id_is_a_single_workspace() {
+    assert!(read(&[("SLACK_SIGNING_SECRET", "s")]).settings.single_workspace);
+    let with_client = [("SLACK_SIGNING_SECRET", "s"), ("SLACK_CLIENT_ID", "1")];
+    assert!(!read(&with_client).settings.single_workspace);
+    assert!(!read(&[]).settings.single_workspace);
+}
+
+#[test]
+fn secrets_roll_over_in_a_list() {
+    assert_eq!(read(&[("SLACK_SIGNING_SECRET", "new, old,")]).settings.signing_secrets.len(), 2);
+}
+
+#[test]
+fn oauth_wants_both_halves_and_an_encryption_key() {
+    let on = [("SLACK_CLIENT_ID", "1"), ("SLACK_CLIENT_SECRET", "s"), ("TAUTLINE_ENCRYPTION_KEYS", KEY)];
+    assert!(matches!(read(&on).settings.oauth, OAuth::On(_)));
+    for (missing, named) in
+        [(0, "SLACK_CLIENT_ID"), (1, "SLACK_CLIENT_SECRET"), (2, "TAUTLINE_ENCRYPTION_KEYS")]
+    {
+        let mut some = on.to_vec();
+        some.remove(missing);
+        match read(&some).settings.oauth {
+            OAuth::Off { fix } => assert!(fix.contains(named), "{fix}"),
+            OAuth::On(_) => panic!("on without {named}"),
+        }
+    }
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_and_no_value_repeated() {
+    let said = wrong(&[
+        ("TAUTLINE_LISTEN", "everywhere"),
+        ("TAUTLINE_ADMIN_KEY", "too-short-secret"),
+        ("TAUTLINE_DATABASE_URL", "mysql://user:secret@host/db"),
+        ("TAUTLINE_PUBLIC_URL", "ftp://x"),
+        ("SLACK_REDIRECT_URI", "https://gateway.example.com/"),
+        ("TAUTLINE_COMMIT_BUDGET_MS", "60000"),
+        ("TAUTLINE_RETURN_ORIGINS", "https://app.example.com,not an origin"),
+    ]);
+    for name in [
+        "TAUTLINE_LISTEN",
+        "TAUTLINE_ADMIN_KEY",
+        "TAUTLINE_DATABASE_URL",
+        "TAUTLINE_PUBLIC_URL",
+        "SLACK_REDIRECT_URI",
+        "TAUTLINE_COMMIT_BUDGET_MS",
+        "TAUTLINE_RETURN_ORIGINS",
+    ] {
+        assert!(said.contains(name), "{said}");
+    }
+    assert!(!said.contains("secret@") && !said.contains("too-short"), "{said}");
+}
+
+#[test]
+fn debug_output_shows_no_secret() {
+    let config = read(&[
+        ("SLACK_CLIENT_ID", "1"),
+        ("SLACK_CLIENT_SECRET", "hush-client"),
+        ("SLACK_SIGNING_SECRET", "hush-signing"),
+        ("SLACK_BOT_TOKEN", "hush-token"),
+        ("TAUTLINE_ENCRYPTION_KEYS", KEY),
+        ("TAUTLINE_FORWARD_URL", "http://127.0.0.1:1/"),
+        ("TAUTLINE_FORWARD_SECRET", "hush-forward"),
+    ]);
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("hush") && !shown.contains("AAAA"), "{shown}");
+}

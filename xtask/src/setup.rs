@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::run::{first_line, program, root, run, say};
+use crate::run::{cargo, first_line, program, root, run, say};
 
 /// Node below this lacks what the SDKs use.
 const NODE_MAJOR: u32 = 20;
@@ -15,6 +15,7 @@ pub(crate) fn setup() -> Result<()> {
         let mut install = program("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
         run(install.current_dir(root().join(folder)))?;
     }
+    run(&mut cargo(&["fetch", "--locked"]))?;
     say("ready: cargo xtask test works offline from here on");
     Ok(())
 }

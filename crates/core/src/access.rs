@@ -2,9 +2,8 @@
 
 use async_trait::async_trait;
 
-use crate::connect::SecretHash;
-use crate::delivery::texts;
-use crate::{KeyId, StoreResult, TenantId, Timestamp};
+use crate::names::names;
+use crate::{KeyId, SecretHash, StoreResult, TenantId, Timestamp};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub enum Scope {
     Manage,
 }
 
-texts!(Scope { Read = "read", Send = "send", Manage = "manage" });
+names!(Scope { Read = "read", Send = "send", Manage = "manage" });
 
 impl Scope {
     /// Every scope.

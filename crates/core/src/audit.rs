@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::names::names;
 use crate::{StoreResult, TenantId, Timestamp};
 
 /// An entry.
@@ -30,7 +31,7 @@ pub enum AuditAction {
     ConnectAttempted,
 }
 
-crate::delivery::texts!(AuditAction {
+names!(AuditAction {
     Connected = "installation.connected",
     ConnectRefused = "installation.refused",
     ConnectAttempted = "installation.attempted_by_another",

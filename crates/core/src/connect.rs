@@ -6,9 +6,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::{LinkId, Purpose, Rng, StoreResult, TenantId, Timestamp, Vault, limits};
+use crate::{LinkId, Purpose, Rng, SecretHash, StoreResult, TenantId, Timestamp, Vault, limits, new_secret};
 
 /// A link with which somebody, without further credentials, connects a workspace to a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,25 +22,8 @@ pub struct ConnectLink {
     pub expires_at: Timestamp,
 }
 
-/// What a secret of ours is known by, once it was given away: its hash. (The secrets are 32 random bytes;
-/// there is nothing to guess, so a plain hash is enough.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SecretHash(pub [u8; 32]);
-
-impl SecretHash {
-    /// The hash of a secret.
-    pub fn of(secret: &str) -> Self {
-        Self(Sha256::digest(secret).into())
-    }
-}
-
-/// A new secret: 32 random bytes as URL-safe text without a dot.
-pub fn new_secret(rng: &dyn Rng) -> String {
-    BASE64.encode(rng.bytes::<32>())
-}
-
 /// What the `state` says. Signed, so that whoever sees it cannot change it; single-use, by its nonce.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectState {
     /// Names this attempt to connect; also in the browser's cookie.
     pub nonce: String,
@@ -121,9 +103,6 @@ pub trait Connects {
     /// The link behind a secret, if it is neither consumed nor expired.
     async fn connect_link(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<ConnectLink>>;
 
-    /// Ends a tenant's link, after a workspace was connected with it.
-    async fn connect_link_consume(&self, tenant: &TenantId, link: LinkId, now: Timestamp) -> StoreResult<()>;
-
     /// Consumes a nonce. `false`: it was consumed before. Forgets nonces whose states have expired.
     async fn nonce_consume(
         &self,
@@ -131,4 +110,53 @@ pub trait Connects {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> StoreResult<bool>;
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretSlice;
+
+    use super::*;
+    use crate::{Place, SystemRng, VaultError};
+
+    /// A vault whose tags are the purpose and the message, hashed.
+    struct Hashing;
+
+    impl Vault for Hashing {
+        fn seal(&self, _: Place<'_>, plain: &[u8]) -> Vec<u8> {
+            plain.to_vec()
+        }
+
+        fn open(&self, _: Place<'_>, sealed: &[u8]) -> Result<SecretSlice<u8>, VaultError> {
+            Ok(sealed.to_vec().into())
+        }
+
+        fn tag(&self, purpose: Purpose, message: &[u8]) -> [u8; 32] {
+            SecretHash::of(&format!("{purpose:?}{}", String::from_utf8_lossy(message))).0
+        }
+
+        fn is_tag(&self, purpose: Purpose, message: &[u8], tag: &[u8]) -> bool {
+            self.tag(purpose, message) == tag
+        }
+    }
+
+    const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
+
+    fn open(text: &str, purpose: Purpose, now: Timestamp) -> Result<String, StateError> {
+        ConnectState::open(text, purpose, &Hashing, now).map(|state| state.tenant)
+    }
+
+    #[test]
+    fn a_state_is_good_for_its_purpose_and_for_ten_minutes() {
+        let state = ConnectState::new(&"acme".parse().unwrap(), "somebody", NOW, &SystemRng);
+        let text = state.seal(Purpose::OAuthState, &Hashing);
+        let minutes = |minutes: u64| NOW.after(Duration::from_secs(60 * minutes));
+        assert_eq!(open(&text, Purpose::OAuthState, NOW), Ok("acme".into()));
+        assert_eq!(open(&text, Purpose::OAuthState, minutes(9)), Ok("acme".into()));
+        assert_eq!(open(&text, Purpose::OAuthState, minutes(10)), Err(StateError::Expired));
+        assert_eq!(open(&text, Purpose::InstallConfirmation, NOW), Err(StateError::Forged));
+        for forged in ["", ".", "a.b", &text[1..], &text[..text.len() - 2]] {
+            assert_eq!(open(forged, Purpose::OAuthState, NOW), Err(StateError::Forged), "{forged}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::inbox::Request;
+use crate::names::names;
 use crate::schedule::Next;
 use crate::{DeliveryId, EndpointId, RequestId, StoreResult, TenantId, Timestamp};
 
@@ -39,30 +40,13 @@ pub enum DeadReason {
     NotRepeatable,
 }
 
-macro_rules! texts {
-    ($type:ident { $($variant:ident = $text:literal),* $(,)? }) => {
-        impl $type {
-            /// The name in tables and the API.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),* }
-            }
-
-            /// Reads a name of [`Self::as_str`].
-            pub fn from_name(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$variant),)* _ => None }
-            }
-        }
-    };
-}
-pub(crate) use texts;
-
-texts!(DeliveryState { Ready = "ready", Leased = "leased", Delivered = "delivered", Dead = "dead" });
-texts!(DeadReason { Exhausted = "exhausted", Expired = "expired", NotRepeatable = "not_repeatable" });
+names!(DeliveryState { Ready = "ready", Leased = "leased", Delivered = "delivered", Dead = "dead" });
+names!(DeadReason { Exhausted = "exhausted", Expired = "expired", NotRepeatable = "not_repeatable" });
 
 /// A delivery to be stored with its request.
 #[derive(Clone, Debug)]
 pub struct NewDelivery {
-    /// Its id: what endpoints may know it by, across all attempts.
+    /// Its id.
     pub id: DeliveryId,
     /// To whom.
     pub endpoint: EndpointId,
@@ -196,7 +180,15 @@ pub enum Reap {
 /// The store's record of deliveries.
 #[async_trait]
 pub trait Deliveries {
+    /// How many deliveries are due and not expired, for each of these endpoints, counted up to a number.
+    async fn delivery_due(
+        &self,
+        now: Timestamp,
+        endpoints: &[(EndpointId, usize)],
+    ) -> StoreResult<Vec<(EndpointId, usize)>>;
+
     /// Takes deliveries that are due and not expired, at most so many for each endpoint, oldest first.
+    /// One whose body does not open (for want of a key) is put back for a while, and costs no attempt.
     async fn delivery_lease(
         &self,
         now: Timestamp,

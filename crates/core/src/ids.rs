@@ -21,7 +21,7 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id. Ids made later sort later.
+            /// A new id. Ids sort by the millisecond they were made in.
             pub fn generate(now: Timestamp, rng: &dyn Rng) -> Self {
                 let millis = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &rng.bytes()).into_uuid())

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tautline_slack::request::{Kind, Origin, Routing};
 
-use crate::delivery::{Delivery, NewDelivery, texts};
+use crate::delivery::{Delivery, NewDelivery};
+use crate::names::names;
 use crate::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 
 /// A request that is on record.
@@ -50,7 +51,7 @@ pub enum AnswerState {
     Unanswered,
 }
 
-texts!(AnswerState {
+names!(AnswerState {
     NotHeld = "not_held",
     Waiting = "waiting",
     Answered = "answered",

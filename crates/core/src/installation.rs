@@ -5,8 +5,8 @@ use tautline_slack::oauth::Access;
 use tautline_slack::request::{InstallKey, Origin};
 use tautline_slack::{AppId, AuthTest, EnterpriseId, TeamId, Token};
 
-use crate::delivery::texts;
-use crate::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp};
+use crate::names::names;
+use crate::{InstallationId, LinkId, Page, PageRequest, StoreResult, TenantId, Timestamp};
 
 /// An installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub enum Health {
     Broken,
 }
 
-texts!(Health { Connected = "connected", Broken = "broken" });
+names!(Health { Connected = "connected", Broken = "broken" });
 
 /// What an installation is allowed to act with.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ pub enum CredentialKind {
     IncomingWebhook,
 }
 
-texts!(CredentialKind { Bot = "bot", User = "user", IncomingWebhook = "incoming_webhook" });
+names!(CredentialKind { Bot = "bot", User = "user", IncomingWebhook = "incoming_webhook" });
 
 /// Something to be installed.
 #[derive(Clone, Debug)]
@@ -96,6 +96,8 @@ pub struct NewInstallation {
     pub facts: Facts,
     /// What it acts with; the bot's first.
     pub credentials: Vec<Credential>,
+    /// The connect link it came by: used up in the same commit.
+    pub link: Option<LinkId>,
 }
 
 /// Slack's answer does not make an installation.
@@ -164,7 +166,7 @@ impl NewInstallation {
             let kind = CredentialKind::IncomingWebhook;
             credentials.push(Credential { kind, token: webhook.url, refresh_token: None, expires_at: None });
         }
-        Ok(Self { id, tenant, facts, credentials })
+        Ok(Self { id, tenant, facts, credentials, link: None })
     }
 }
 
@@ -179,6 +181,8 @@ pub enum Installed {
         /// Whose it is. For the audit, never for the person at the screen.
         tenant: TenantId,
     },
+    /// The link was used up in the meantime: nothing was stored.
+    LinkUsed,
 }
 
 /// The store's record of installations.
@@ -189,6 +193,9 @@ pub trait Installations {
 
     /// Stores an installation with its credentials, in one commit.
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed>;
+
+    /// A tenant's own installation at a place (`T…` or `E…`).
+    async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>>;
 
     /// A tenant's installations, newest first.
     async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>>;

@@ -1,8 +1,8 @@
 //! What the gateway *is*: its tenants, their installations, the inbox and its deliveries, the rules by which
 //! they move, and the ports ([`Store`], [`Vault`], [`Clock`], [`Rng`]) through which it reaches the world.
 //!
-//! Nothing here does I/O. Time and randomness are arguments; what rests on disk and what crosses the network
-//! is somebody else's business.
+//! Nothing here does I/O. Time and randomness are arguments ([`SystemClock`] and [`SystemRng`] are the ones that
+//! a program passes in); what rests on disk and what crosses the network is somebody else's business.
 
 pub mod access;
 pub mod audit;
@@ -17,8 +17,10 @@ pub mod schedule;
 
 mod clock;
 mod ids;
+mod names;
 mod page;
 mod rng;
+mod secret;
 mod store;
 mod tenant;
 mod vault;
@@ -27,6 +29,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use ids::{DeliveryId, EndpointId, IdError, InstallationId, KeyId, LinkId, RequestId};
 pub use page::{Cursor, Page, PageRequest};
 pub use rng::{Rng, SystemRng};
+pub use secret::{SecretHash, new_secret};
 pub use store::{Readiness, Store, StoreError, StoreResult};
 pub use tenant::{Tenant, TenantId, TenantIdError, TenantRecorded, Tenants};
 pub use vault::{Place, Purpose, Vault, VaultError};

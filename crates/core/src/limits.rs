@@ -10,12 +10,18 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const INBOUND_BODY_BYTES: usize = 1024 * 1024;
 /// How long a request waits for its commit before Slack gets a 503.
 pub const COMMIT_BUDGET: Duration = Duration::from_millis(500);
+/// How long an inbound body may take to arrive: Slack has given up by then.
+pub const INBOUND_READ: Duration = Duration::from_secs(3);
+/// How long the head of any request may take to arrive, so that half-sent heads hold no connection for ever.
+pub const HEAD_READ: Duration = Duration::from_secs(10);
 /// How long Slack is kept waiting for a handler, from receipt, commit included: Slack gives up at 3 s.
 pub const HOLD: Duration = Duration::from_millis(2500);
 /// Requests that share one commit.
 pub const COMMIT_BATCH: usize = 1024;
-/// Writes that wait for the writer. More wait outside, within the commit budget.
+/// Writes that wait for the writer. More wait outside.
 pub const WRITE_QUEUE: usize = 1024;
+/// Requests of Slack's that wait for the store, each with its body. More are answered 503 at once.
+pub const ACCEPTING: usize = 1024;
 
 /// One attempt at an endpoint, connection and answer included.
 pub const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,6 +36,12 @@ pub const IN_FLIGHT_PER_ENDPOINT: usize = 64;
 pub const ENDPOINT_ANSWER_BYTES: usize = 64 * 1024;
 /// How often the sweep looks for deliveries that are due.
 pub const SWEEP: Duration = Duration::from_millis(200);
+/// How many sweeps pass between two looks for what the dead left.
+pub const SWEEPS_PER_REAP: u32 = 25;
+/// The longest pause of the sweep while the store is unavailable.
+pub const SWEEP_PAUSE: Duration = Duration::from_secs(5);
+/// The life of a `trigger_id`.
+pub const TRIGGER_LIFE: Duration = Duration::from_secs(3);
 /// The longest wait that an endpoint's `Retry-After` can ask for.
 pub const RETRY_AFTER: Duration = DAY;
 
@@ -42,13 +54,23 @@ pub const PROXY_BODY_BYTES: usize = 1024 * 1024;
 /// A body of our own API.
 pub const API_BODY_BYTES: usize = 256 * 1024;
 
+/// How long the body of any other request may take to arrive.
+pub const BODY_READ: Duration = Duration::from_secs(30);
+/// What a `return_to` may be long.
+pub const RETURN_TO_BYTES: usize = 2048;
+
+/// An alert, answer included: whoever raises one has other work to do.
+pub const ALERT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is read of a webhook's answer: `ok`, or one word.
+pub const ALERT_ANSWER_BYTES: usize = 4096;
+/// The first and the longest pause between two tries to ask Slack whose `SLACK_BOT_TOKEN` is.
+pub const HOME_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(5 * 60));
+
 /// The life of an OAuth `state`, equal to that of Slack's code.
 pub const OAUTH_STATE: Duration = Duration::from_secs(10 * 60);
 /// The life of a connect link.
 pub const CONNECT_LINK: Duration = HOUR;
 
-/// How long `seen` remembers: Slack's delayed events retry for a day, and clocks differ.
-pub const SEEN: Duration = Duration::from_secs(26 * 60 * 60);
 /// How long an event is redelivered.
 pub const EVENT_LIFE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// The life of a `response_url`: after it nothing can be said to the person who clicked.

@@ -66,8 +66,12 @@ pub fn after_interruption(policy: &Policy, attempt: u32, now: Timestamp, expires
         Redelivered::IfItDidNotRun | Redelivered::Never => DeadReason::NotRepeatable,
         Redelivered::OnAnyFailure if now >= expires_at => DeadReason::Expired,
         Redelivered::OnAnyFailure if attempt as usize > WAITS_S.len() => DeadReason::Exhausted,
-        // The lease itself was the wait.
-        Redelivered::OnAnyFailure => return Next::Retry { at: now },
+        // At once the first time: most often the handler is well and it was the gateway that was restarted.
+        // After that by the schedule, so that quick restarts do not use up a request's attempts.
+        Redelivered::OnAnyFailure => {
+            let wait_s = attempt.checked_sub(2).map_or(0, |before| WAITS_S[before as usize]);
+            return Next::Retry { at: now.after(Duration::from_secs(wait_s)) };
+        }
     };
     Next::Dead { reason }
 }
@@ -148,6 +152,8 @@ mod tests {
             after_interruption(&policy, attempt, NOW, policy.expires_at(NOW))
         };
         assert_eq!(next(Kind::Event, 1), Next::Retry { at: NOW });
+        assert_eq!(wait_s(&next(Kind::Event, 2)), 5, "restarts in quick succession use nothing up");
+        assert_eq!(wait_s(&next(Kind::Event, 9)), 12 * 3_600);
         assert_eq!(next(Kind::BlockAction, 1), Next::Retry { at: NOW });
         assert_eq!(next(Kind::Event, 10), Next::Dead { reason: DeadReason::Exhausted });
         for kind in [Kind::Command, Kind::ViewSubmission] {

@@ -7,7 +7,7 @@ use crate::delivery::Deliveries;
 use crate::endpoint::Endpoints;
 use crate::inbox::Inbox;
 use crate::installation::Installations;
-use crate::{Tenants, VaultError};
+use crate::{Tenants, Timestamp, VaultError};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +40,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub trait Store:
     Tenants + Keys + Installations + Connects + Endpoints + Inbox + Deliveries + Audit + Send + Sync + 'static
 {
-    /// Whether a write would go through now, and the durability settings in force, for `/readyz`.
-    async fn readiness(&self) -> StoreResult<Readiness>;
+    /// Writes something small, to see that writing works, and says which durability settings are in force.
+    async fn readiness(&self, now: Timestamp) -> StoreResult<Readiness>;
 }
 
 /// What the store says of itself.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tautline_core::endpoint::Endpoint;
 use tautline_core::{Clock, Rng, Store, Vault};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch::Dispatcher;
@@ -21,6 +22,8 @@ pub(crate) struct App {
     /// Who gets requests.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) dispatcher: Dispatcher,
+    /// Places for requests that wait for the store: what they hold in memory is bounded.
+    pub(crate) accepting: Arc<Semaphore>,
     /// Work that a stopping server finishes.
     pub(crate) tasks: TaskTracker,
 }

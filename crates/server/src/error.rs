@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -109,11 +109,11 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
-        let mut response = (self.status, Json(self.body)).into_response();
-        if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let bearer = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
+        match self.status {
+            StatusCode::UNAUTHORIZED => (self.status, bearer, Json(self.body)).into_response(),
+            status => (status, Json(self.body)).into_response(),
         }
-        response
     }
 }
 
@@ -136,6 +136,17 @@ impl From<JsonRejection> for ApiError {
 
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> Self {
-        Self::bad_request("invalid_query", rejection.body_text())
+        Self::bad_request("invalid_query", rejection.body_text()).fix("see /openapi.json for the parameters")
+    }
+}
+
+/// A path whose faults are told in our shape.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(ApiError))]
+pub(crate) struct ApiPath<T>(pub(crate) T);
+
+impl From<PathRejection> for ApiError {
+    fn from(_: PathRejection) -> Self {
+        Self::not_found("no_such_route", "there is nothing here").fix("see /openapi.json")
     }
 }

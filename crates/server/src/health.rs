@@ -18,7 +18,7 @@ pub(crate) async fn healthz() -> Response {
 
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Response {
     let limit = app.settings.tuning.commit_budget;
-    let store = match timeout(limit, app.store.readiness()).await {
+    let store = match timeout(limit, app.store.readiness(app.clock.now())).await {
         Ok(Ok(readiness)) => readiness,
         Ok(Err(error)) => return not_ready(&chain(&error)),
         Err(_) => return not_ready("the store did not commit within its budget"),

@@ -1,11 +1,10 @@
 //! Home: the company's own workspace, by a bot token of its own, without OAuth.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 use tautline_core::installation::{Credential, CredentialKind, Facts, Installed, NewInstallation};
-use tautline_core::{InstallationId, StoreResult, Tenant, TenantId};
+use tautline_core::{InstallationId, StoreResult, Tenant, TenantId, limits};
 use tautline_slack::web_api::Authorization;
 use tautline_slack::{AppId, AuthTest, EnterpriseId, Refusal, TeamId, Token, WebApiCall};
 use tokio_util::sync::CancellationToken;
@@ -13,9 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::egress::{CallError, Reply};
 use crate::error::chain;
-
-const PAUSE_MIN: Duration = Duration::from_secs(2);
-const PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Makes the reserved tenant known.
 pub(crate) async fn record_tenant(app: &App) -> StoreResult<()> {
@@ -25,7 +21,7 @@ pub(crate) async fn record_tenant(app: &App) -> StoreResult<()> {
 
 /// Makes the bot token's workspace an installation of `home`; tries until Slack can be asked.
 pub(crate) async fn install(app: Arc<App>, token: Token, stop: CancellationToken) {
-    let mut pause = PAUSE_MIN;
+    let (mut pause, longest) = limits::HOME_PAUSES;
     loop {
         match try_install(&app, &token).await {
             Ok(Installed::Done(installation)) => {
@@ -36,6 +32,7 @@ pub(crate) async fn install(app: Arc<App>, token: Token, stop: CancellationToken
                 tracing::error!(%tenant, "the workspace of SLACK_BOT_TOKEN belongs to a tenant already; home stays without it");
                 return;
             }
+            Ok(Installed::LinkUsed) => return,
             Err(Failure::Final(why)) => {
                 tracing::error!("SLACK_BOT_TOKEN is of no use: {why}; set a living bot token (xoxb-…)");
                 return;
@@ -51,9 +48,13 @@ pub(crate) async fn install(app: Arc<App>, token: Token, stop: CancellationToken
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        pause = (pause * 2).min(PAUSE_MAX);
+        pause = (pause * 2).min(longest);
     }
 }
+
+/// Slack's words for a token that will not work again.
+const DEAD: [&str; 5] =
+    ["invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"];
 
 enum Failure {
     Passing(String),
@@ -63,8 +64,10 @@ enum Failure {
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Refused(Refusal::Error(_)) => Self::Final(error.to_string()),
-            _ => Self::Passing(error.to_string()),
+            CallError::Refused(Refusal::Error(word)) if DEAD.contains(&word.as_str()) => {
+                Self::Final(format!("Slack answered {word:?}"))
+            }
+            error => Self::Passing(error.to_string()),
         }
     }
 }
@@ -91,7 +94,7 @@ async fn try_install(app: &App, token: &Token) -> Result<Installed, Failure> {
     let bot =
         Credential { kind: CredentialKind::Bot, token: token.clone(), refresh_token: None, expires_at: None };
     let id = InstallationId::generate(now, app.rng.as_ref());
-    let new = NewInstallation { id, tenant: TenantId::home(), facts, credentials: vec![bot] };
+    let new = NewInstallation { id, tenant: TenantId::home(), facts, credentials: vec![bot], link: None };
     app.store.installation_store(new, now).await.map_err(|error| Failure::Passing(chain(&error)))
 }
 
@@ -109,10 +112,9 @@ async fn ask_app_id(app: &App, token: &Token, tested: &AuthTest) -> Result<AppId
     let call = WebApiCall { method: "bots.info", authorization: Authorization::Bearer(token.clone()), form };
     match app.slack.call::<BotsInfo>(call).await {
         Ok(reply) => Ok(AppId::new(reply.answer.bot.app_id)),
-        Err(CallError::Refused(Refusal::Error(error))) => {
-            tracing::warn!(error, "Slack does not tell which app SLACK_BOT_TOKEN is of; grant users:read");
-            Ok(AppId::new("unknown"))
-        }
+        Err(CallError::Refused(Refusal::Error(error))) => Err(Failure::Passing(format!(
+            "Slack does not tell of which app it is ({error}); grant the bot users:read"
+        ))),
         Err(error) => Err(error.into()),
     }
 }

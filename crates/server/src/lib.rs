@@ -20,6 +20,7 @@ mod openapi;
 mod outbound;
 mod page;
 mod router;
+mod serve;
 mod server;
 mod settings;
 
@@ -28,6 +29,8 @@ pub use tautline_core as core;
 /// Slack's protocol, for the same.
 pub use tautline_slack as slack;
 
+pub use inbound::CANONICAL_PATH as INBOUND_PATH;
+pub use installations::callback::PATH as CALLBACK_PATH;
 pub use openapi::document as openapi;
 pub use outbound::SlackCalls;
 pub use server::{Ports, Server, ServerError};

@@ -39,7 +39,7 @@ pub(crate) struct Notice {
 }
 
 /// The page that asks before a code from another browser is redeemed.
-#[derive(Debug, Template)]
+#[derive(Template)]
 #[template(path = "confirm.html")]
 pub(crate) struct Confirm {
     pub(crate) action: String,

@@ -11,6 +11,7 @@ use axum::routing::get;
 use http::{HeaderValue, StatusCode, header};
 use tautline_core::limits;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::{Span, field};
 use utoipa::OpenApi as _;
@@ -61,6 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback_service(elsewhere)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(limits::BODY_READ))
         .layer(middleware::from_fn(common_headers))
         .layer(CatchPanicLayer::custom(|_| broken()))
         .layer(TraceLayer::new_for_http().make_span_with(span).on_request(()).on_failure(()).on_response(

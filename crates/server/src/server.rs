@@ -1,19 +1,20 @@
 //! The server: put together, run, stopped.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 
 use tautline_core::delivery::Reap;
 use tautline_core::endpoint::{Declared, Endpoint, Filter, Target};
 use tautline_core::{Clock, EndpointId, Rng, Store, StoreError, Vault, limits};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::dispatch::{self, Dispatcher, Handler};
 use crate::egress::{EndpointClient, SlackClient};
+use crate::serve::serve;
 use crate::settings::Settings;
 use crate::{home, router};
 
@@ -44,9 +45,6 @@ pub enum ServerError {
     /// No client for the network can be made.
     #[error("no HTTP client can be made")]
     Client(#[from] reqwest::Error),
-    /// The listener failed.
-    #[error("cannot serve")]
-    Serve(#[from] io::Error),
 }
 
 /// The name under which `TAUTLINE_FORWARD_URL` is known, so that what waits for it survives a new address.
@@ -65,8 +63,8 @@ impl Server {
         let secret = settings.forward.as_ref().map(|forward| &forward.secret);
         let dispatcher = Dispatcher::new(&endpoints, &handlers, secret, EndpointClient::new()?);
         let slack = SlackClient::new(settings.slack_url.clone())?;
-        let tasks = TaskTracker::new();
-        let app = App { settings, store, vault, clock, rng, slack, endpoints, dispatcher, tasks };
+        let (accepting, tasks) = (Arc::new(Semaphore::new(limits::ACCEPTING)), TaskTracker::new());
+        let app = App { settings, store, vault, clock, rng, slack, endpoints, dispatcher, accepting, tasks };
         home::record_tenant(&app).await?;
         // Nobody else serves this store: whoever held a lease is gone.
         let changed = app.store.delivery_reap(app.clock.now(), Reap::All).await?;
@@ -78,7 +76,7 @@ impl Server {
 
     /// Serves until told to stop; then finishes what is in hand for [`limits::SHUTDOWN_GRACE`], and leaves the
     /// rest to leases.
-    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), ServerError> {
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
         let app = self.app;
         let work = TaskTracker::new();
         work.spawn(dispatch::sweep(app.clone(), stop.clone()));
@@ -86,28 +84,18 @@ impl Server {
             work.spawn(home::install(app.clone(), token, stop.clone()));
         }
         work.close();
-        let serving = axum::serve(listener, router::router(app.clone()))
-            .with_graceful_shutdown(stop.clone().cancelled_owned())
-            .into_future();
-        tokio::pin!(serving);
-        tokio::select! {
-            ended = &mut serving => ended?,
-            () = stop.cancelled() => {
-                tracing::info!("stopping: finishing what is in hand");
-                let finish = async {
-                    let ended = serving.await;
-                    work.wait().await;
-                    app.tasks.close();
-                    app.tasks.wait().await;
-                    ended
-                };
-                match tokio::time::timeout(limits::SHUTDOWN_GRACE, finish).await {
-                    Ok(ended) => ended?,
-                    Err(_) => tracing::warn!("stopped with work unfinished; it will be taken up again"),
-                }
-            }
+        let serving = tokio::spawn(serve(listener, router::router(app.clone()), stop.clone()));
+        stop.cancelled().await;
+        tracing::info!("stopping: finishing what is in hand");
+        let finish = async {
+            let _ = serving.await;
+            work.wait().await;
+            app.tasks.close();
+            app.tasks.wait().await;
+        };
+        if tokio::time::timeout(limits::SHUTDOWN_GRACE, finish).await.is_err() {
+            tracing::warn!("stopped with work unfinished; it will be taken up again");
         }
-        Ok(())
     }
 }
 

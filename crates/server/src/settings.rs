@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tautline_core::connect::SecretHash;
+use tautline_core::SecretHash;
 use tautline_core::limits;
 use tautline_slack::signing::SigningSecret;
 use tautline_slack::{Token, oauth};
@@ -84,11 +84,13 @@ impl Settings {
         tautline_slack::below(&self.public_url, path.trim_start_matches('/'))
     }
 
-    /// Whether somebody may be sent there: our own origin, or an allowed one.
-    pub(crate) fn may_return_to(&self, target: &str) -> bool {
-        let Ok(url) = self.public_url.join(target) else { return false };
+    /// The whole address that a `return_to` means, if somebody may be sent there: to our own origin, or to an
+    /// allowed one. From here on only this address counts, so that nobody reads the text in another way.
+    pub(crate) fn return_url(&self, target: &str) -> Option<Url> {
+        let url =
+            self.public_url.join(target).ok().filter(|url| url.as_str().len() <= limits::RETURN_TO_BYTES)?;
         let origin = url.origin();
-        matches!(url.scheme(), "http" | "https")
-            && (origin == self.public_url.origin() || self.return_origins.contains(&origin))
+        let allowed = origin == self.public_url.origin() || self.return_origins.contains(&origin);
+        (allowed && matches!(url.scheme(), "http" | "https")).then_some(url)
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::Options;
 use crate::journal::Journal;
 use crate::response_url::ResponseUrl;
 use crate::state::State;
-use crate::{Options, Tasks};
 
 /// A simulated Slack.
 pub struct Sim {
@@ -16,7 +16,6 @@ pub struct Sim {
     journal: Mutex<Journal>,
     pub(crate) codes: Mutex<HashMap<String, Code>>,
     pub(crate) response_urls: Mutex<HashMap<String, ResponseUrl>>,
-    tasks: Tasks,
 }
 
 /// An OAuth code that was handed out, until it is redeemed.
@@ -44,7 +43,6 @@ impl Sim {
             journal: Mutex::default(),
             codes: Mutex::default(),
             response_urls: Mutex::default(),
-            tasks: Tasks::new(),
         }
     }
 
@@ -54,10 +52,6 @@ impl Sim {
 
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
         lock(&self.journal)
-    }
-
-    pub(crate) fn tasks(&self) -> &Tasks {
-        &self.tasks
     }
 }
 

@@ -50,7 +50,8 @@ impl Outgoing {
 /// Sends an event in the background, three times more if it is not acknowledged.
 pub(crate) fn send_event(sim: &Arc<Sim>, envelope: &Value) {
     let (sim, outgoing) = (sim.clone(), Outgoing::event(envelope));
-    sim.clone().tasks().spawn(async move {
+    // Retries may be minutes away: nobody waits for them.
+    tokio::spawn(async move {
         let mut reason = match send(&sim, &outgoing, None).await {
             Ok(answer) if (200..300).contains(&answer.status) || answer.no_retry => return,
             Ok(_) => "http_error",
@@ -89,7 +90,11 @@ pub(crate) async fn send(
         set("x-slack-retry-reason", reason);
     }
     let began = Instant::now();
-    let request = sim.http.post(registration.request_url.clone()).timeout(temper.patience).headers(headers);
+    let request = sim
+        .http
+        .post(registration.request_url.clone())
+        .timeout(sim.options.patience.unwrap_or(temper.patience))
+        .headers(headers);
     let answer = answer(request.body(outgoing.body.clone())).await;
     let mut entry = Entry {
         what: outgoing.what.to_owned(),

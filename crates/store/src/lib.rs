@@ -4,6 +4,7 @@
 //! disk unsealed.
 
 mod keyring;
+mod limits;
 pub mod sqlite;
 
 pub use keyring::{Keyring, KeyringError};

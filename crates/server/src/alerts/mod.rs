@@ -1,14 +1,8 @@
 //! Operational alerts to the company's own Slack.
 
-use std::time::Duration;
-
 use serde_json::Value;
+use tautline_core::limits;
 use tautline_slack::incoming_webhook;
-
-/// How long an alert may take. Whoever raises one has other work to do.
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// What is read of Slack's answer: `ok`, or one word.
-const ANSWER_BYTES: usize = 4096;
 
 /// Posts an alert to an incoming webhook, and says whether Slack took it.
 ///
@@ -26,7 +20,8 @@ pub async fn post(url: &str, text: &str, blocks: Option<&Value>) -> bool {
 
 async fn try_post(url: &str, text: &str, blocks: Option<&Value>) -> Result<(), String> {
     let url = url::Url::parse(url).map_err(|error| format!("the webhook's URL is not valid: {error}"))?;
-    let client = crate::egress::builder().timeout(TIMEOUT).build().map_err(crate::egress::describe)?;
+    let client =
+        crate::egress::builder().timeout(limits::ALERT_TIMEOUT).build().map_err(crate::egress::describe)?;
     let json = incoming_webhook::payload(text, blocks).to_string();
     let request = client.post(url).header(http::header::CONTENT_TYPE, "application/json").body(json);
     let response = request.send().await.map_err(crate::egress::describe)?;
@@ -34,7 +29,11 @@ async fn try_post(url: &str, text: &str, blocks: Option<&Value>) -> Result<(), S
     if incoming_webhook::accepted(status.as_u16()) {
         return Ok(());
     }
-    let body = crate::egress::read_limited(response, ANSWER_BYTES).await.ok().flatten().unwrap_or_default();
+    let body = crate::egress::read_limited(response, limits::ALERT_ANSWER_BYTES)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or_default();
     match incoming_webhook::error_word(&body) {
         Some(word) => Err(format!("Slack answered {status}: {word}")),
         None => Err(format!("Slack answered {status}")),

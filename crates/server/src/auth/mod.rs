@@ -6,8 +6,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use subtle::ConstantTimeEq;
+use tautline_core::SecretHash;
 use tautline_core::access::{Caller, Scope};
-use tautline_core::connect::SecretHash;
 use tautline_core::{StoreResult, TenantId};
 
 use crate::app::App;

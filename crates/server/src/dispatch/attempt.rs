@@ -36,8 +36,7 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
     let policy = Policy::of(leased.request.kind);
     let expires_at = leased.request.expires_at;
     let next = schedule::after(&policy, &result, leased.attempt, ended_at, expires_at, app.rng.as_ref());
-    if let AttemptResult::Answered(_) = result {
-    } else {
+    if !matches!(result, AttemptResult::Answered(_)) {
         tracing::warn!(
             request = %leased.request.id, endpoint = %leased.endpoint, attempt = leased.attempt, ?next,
             "an attempt failed: {}", told(&result),
@@ -100,7 +99,9 @@ fn verdict(result: &AttemptResult, next: &Next) -> Verdict {
     match (result, next) {
         (AttemptResult::Answered(answer), _) => Verdict::Answer(answer.clone()),
         (_, Next::Retry { .. }) => Verdict::Shortfall(Shortfall::Pending),
-        _ => Verdict::Shortfall(Shortfall::Failed),
+        (result, _) if result.surely_did_not_run() => Verdict::Shortfall(Shortfall::NotReached),
+        (AttemptResult::Refused { .. }, _) => Verdict::Shortfall(Shortfall::Failed),
+        _ => Verdict::Shortfall(Shortfall::Unsure),
     }
 }
 

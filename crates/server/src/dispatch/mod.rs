@@ -10,6 +10,7 @@ mod late;
 mod sweep;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use attempt::{Held, Verdict, attempt};
@@ -18,7 +19,7 @@ pub(crate) use sweep::sweep;
 use tautline_core::endpoint::{Endpoint, Target};
 use tautline_core::{DeliveryId, EndpointId, limits};
 use tautline_slack::signing::SigningSecret;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use url::Url;
 
 use crate::egress::EndpointClient;
@@ -27,6 +28,8 @@ use crate::egress::EndpointClient;
 pub(crate) struct Dispatcher {
     ways: HashMap<EndpointId, Arc<Way>>,
     client: EndpointClient,
+    /// Calls the sweep before its time.
+    wake: Arc<Notify>,
     /// Where Slack waits for the words of a delivery that found no slot. The sweep may yet be in time.
     held: Mutex<HashMap<DeliveryId, Held>>,
 }
@@ -35,6 +38,9 @@ pub(crate) struct Dispatcher {
 pub(crate) struct Way {
     via: Via,
     slots: Arc<Semaphore>,
+    /// Something was stored without a slot. Until it had its turn, nobody passes it by the fast path.
+    queued: AtomicBool,
+    wake: Arc<Notify>,
 }
 
 enum Via {
@@ -45,7 +51,16 @@ enum Via {
 /// The right to make one attempt at an endpoint.
 pub(crate) struct Slot {
     way: Arc<Way>,
-    _permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.permit.take());
+        if self.way.queued.load(Ordering::Relaxed) {
+            self.way.wake.notify_one();
+        }
+    }
 }
 
 impl Dispatcher {
@@ -56,15 +71,19 @@ impl Dispatcher {
         secret: Option<&SigningSecret>,
         client: EndpointClient,
     ) -> Self {
+        let wake = Arc::new(Notify::new());
         let way = |endpoint: &Endpoint| {
             let via = match &endpoint.target {
                 Target::InProcess => Via::InProcess(handlers.get(&endpoint.name)?.clone()),
                 Target::Slack { url } => Via::Slack { url: url.clone(), secret: secret?.clone() },
             };
             let slots = Arc::new(Semaphore::new(limits::IN_FLIGHT_PER_ENDPOINT));
-            Some((endpoint.id, Arc::new(Way { via, slots })))
+            // What the last run left has its turn first.
+            let way = Way { via, slots, queued: AtomicBool::new(true), wake: wake.clone() };
+            Some((endpoint.id, Arc::new(way)))
         };
-        Self { ways: endpoints.iter().filter_map(way).collect(), client, held: Mutex::default() }
+        let ways = endpoints.iter().filter_map(way).collect();
+        Self { ways, client, wake, held: Mutex::default() }
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<DeliveryId, Held>> {
@@ -81,16 +100,30 @@ impl Dispatcher {
         self.held().remove(&delivery)
     }
 
-    /// A slot at an endpoint, if one is free.
+    /// A slot at an endpoint for something that arrives, if one is free and nothing waits for it.
     pub(crate) fn slot(&self, endpoint: EndpointId) -> Option<Slot> {
-        let way = self.ways.get(&endpoint)?.clone();
-        let permit = way.slots.clone().try_acquire_owned().ok()?;
-        Some(Slot { way, _permit: permit })
+        let way = self.ways.get(&endpoint)?;
+        let free = if way.queued.load(Ordering::Relaxed) { None } else { take_slot(way) };
+        if free.is_none() {
+            way.queued.store(true, Ordering::Relaxed);
+        }
+        free
     }
 
-    /// Every slot that is free, for the sweep.
-    fn free_slots(&self) -> HashMap<EndpointId, Vec<Slot>> {
-        let free = |endpoint: &EndpointId| (*endpoint, std::iter::from_fn(|| self.slot(*endpoint)).collect());
-        self.ways.keys().map(free).filter(|(_, slots): &(_, Vec<Slot>)| !slots.is_empty()).collect()
+    /// How many deliveries each endpoint could take; at least one is looked for, to know whether any waits.
+    fn free(&self) -> Vec<(EndpointId, usize)> {
+        self.ways.iter().map(|(endpoint, way)| (*endpoint, way.slots.available_permits().max(1))).collect()
     }
+
+    /// Slots for what has waited. With nothing left to wait, arrivals may pass again.
+    fn slots_for(&self, endpoint: EndpointId, waiting: usize) -> Vec<Slot> {
+        let Some(way) = self.ways.get(&endpoint) else { return Vec::new() };
+        way.queued.store(waiting > 0, Ordering::Relaxed);
+        std::iter::from_fn(|| take_slot(way)).take(waiting).collect()
+    }
+}
+
+fn take_slot(way: &Arc<Way>) -> Option<Slot> {
+    let permit = way.slots.clone().try_acquire_owned().ok()?;
+    Some(Slot { way: way.clone(), permit: Some(permit) })
 }

@@ -7,22 +7,33 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-const METADATA_V4: [Ipv4Addr; 4] = [
-    Ipv4Addr::new(169, 254, 169, 254), // most clouds
-    Ipv4Addr::new(169, 254, 170, 2),   // ECS task credentials
+/// Besides all of 169.254.0.0/16, where most clouds answer.
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(192, 0, 0, 192),     // Oracle
     Ipv4Addr::new(100, 100, 100, 200), // Alibaba
     Ipv4Addr::new(168, 63, 129, 16),   // Azure's wire server
 ];
-const METADATA_V6: [Ipv6Addr; 2] = [
+const METADATA_V6: [Ipv6Addr; 3] = [
+    Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23), // EKS pod identity
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), // EC2
-    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254),  // Google
+    Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), // Google
 ];
 
 /// Whether an address is a cloud's metadata service.
 pub(super) fn is_metadata(address: IpAddr) -> bool {
     match address.to_canonical() {
-        IpAddr::V4(v4) => METADATA_V4.contains(&v4),
-        IpAddr::V6(v6) => METADATA_V6.contains(&v6),
+        IpAddr::V4(v4) => v4.is_link_local() || METADATA_V4.contains(&v4),
+        IpAddr::V6(v6) => {
+            METADATA_V6.contains(&v6) || behind_nat64(v6).is_some_and(|v4| is_metadata(v4.into()))
+        }
+    }
+}
+
+/// The IPv4 address that a NAT64 gateway would turn this into.
+fn behind_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    match address.octets() {
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
+        _ => None,
     }
 }
 
@@ -62,6 +73,8 @@ mod tests {
             "http://[::ffff:169.254.169.254]/",
             "http://2852039166/",
             "http://0xa9.0xfe.0xa9.0xfe/",
+            "http://169.254.170.23/",
+            "http://[64:ff9b::a9fe:a9fe]/",
             "http://[fd00:ec2::254]/",
         ] {
             assert!(names_metadata(&spelled.parse().unwrap()), "{spelled}");

@@ -11,12 +11,12 @@ use tautline_core::kinds::Policy;
 use tautline_core::{DeliveryId, RequestId, StoreResult, TenantId, limits};
 use tautline_slack::request::{Routing, Shortfall};
 use tautline_slack::signing::VerifiedRequest;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::held;
 use crate::app::App;
-use crate::dispatch::{Slot, attempt};
+use crate::dispatch::{Held, Slot, attempt};
 use crate::error::{ApiError, chain};
 
 /// Takes a request. The work is a task of its own: if Slack hangs up, or its wait for the commit ends, what is
@@ -28,29 +28,43 @@ pub(super) async fn accept(
     deadline: Instant,
 ) -> Response {
     let commit_by = Instant::now() + app.settings.tuning.commit_budget;
+    let Ok(place) = app.accepting.clone().try_acquire_owned() else {
+        tracing::error!("too many requests wait for the store; Slack is told so");
+        return not_durable().into_response();
+    };
+    let (committed, mut is_committed) = oneshot::channel();
     let (say, said) = oneshot::channel();
-    app.clone().tasks.spawn(take(app, verified, routing, deadline, say));
-    let waiting = async { said.await.ok() };
-    let committed = match timeout_at(commit_by, waiting).await {
-        Ok(committed) => committed,
+    let slack = Slack { committed, say, _place: place };
+    app.clone().tasks.spawn(take(app, verified, routing, deadline, slack));
+    let in_time = match timeout_at(commit_by, &mut is_committed).await {
+        Ok(committed) => committed.is_ok(),
         Err(_) => {
-            tracing::error!("a request was not durable in time; Slack is told so");
-            None
+            // Closed before the last look: what is committed from here on knows that Slack was told otherwise.
+            is_committed.close();
+            is_committed.try_recv().is_ok()
         }
     };
-    match committed {
-        Some(Committed::Answer(response)) => response,
-        Some(Committed::Held(wait)) => wait.answer().await,
-        None => not_durable().into_response(),
+    if !in_time {
+        tracing::error!("a request was not durable in time; Slack is told so");
+        return not_durable().into_response();
     }
+    said.await.unwrap_or_else(|_| not_durable().into_response())
 }
 
-/// What is known once the request is durable.
-pub(super) enum Committed {
-    /// The answer.
-    Answer(Response),
-    /// Slack waits for the handler.
-    Held(held::Wait),
+/// The connection that waits, as the task sees it: first for the commit, then for the answer.
+struct Slack {
+    committed: oneshot::Sender<()>,
+    say: oneshot::Sender<Response>,
+    /// A place among those that wait for the store; free once it has answered.
+    _place: OwnedSemaphorePermit,
+}
+
+impl Slack {
+    /// Says what to answer; whether anybody still listens does not matter.
+    fn answer(self, response: Response) {
+        let _ = self.committed.send(());
+        let _ = self.say.send(response);
+    }
 }
 
 fn not_durable() -> ApiError {
@@ -58,23 +72,23 @@ fn not_durable() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_durable", error).fix("send it again")
 }
 
-async fn take(
-    app: Arc<App>,
-    verified: VerifiedRequest,
-    routing: Routing,
-    deadline: Instant,
-    say: oneshot::Sender<Committed>,
-) {
-    let plan = match Plan::make(&app, &verified, &routing).await {
+async fn take(app: Arc<App>, verified: VerifiedRequest, routing: Routing, deadline: Instant, slack: Slack) {
+    let mut plan = match Plan::make(&app, &verified, &routing).await {
         Ok(plan) => plan,
-        Err(error) => return refuse(&error, say),
+        Err(error) => {
+            return tracing::error!(error = %chain(&error), "no tenant could be looked up; Slack is told so");
+        }
     };
     let request = plan.incoming.request.clone();
+    // Slack's ear is there before the commit: the sweep may take a delivery the moment it is stored.
+    let wait = (plan.incoming.answer == AnswerState::Waiting).then(|| plan.listen(&app, deadline));
     match app.store.request_accept(plan.incoming.clone()).await {
-        Err(error) => refuse(&error, say),
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "a request could not be stored; Slack is told so");
+        }
         Ok(Accepted::AlreadySeen) => {
             tracing::info!(kind = %request.kind, name = request.name, "seen before; not delivered again");
-            let _ = say.send(Committed::Answer(StatusCode::OK.into_response()));
+            slack.answer(StatusCode::OK.into_response());
         }
         Ok(Accepted::Stored) => {
             tracing::info!(
@@ -82,32 +96,26 @@ async fn take(
                 tenant = request.tenant.as_ref().map(TenantId::as_str), recipients = plan.slots.len(),
                 "accepted",
             );
-            stored(&app, plan, deadline, say).await;
+            match wait {
+                Some(wait) => hold(&app, plan, wait, slack).await,
+                None => {
+                    let fallback = |shortfall| held::fallback_response(&request, shortfall);
+                    slack.answer(plan.shortfall.map_or_else(|| StatusCode::OK.into_response(), fallback));
+                    hand_over(&app, plan);
+                }
+            }
         }
     }
 }
 
-fn refuse(error: &tautline_core::StoreError, say: oneshot::Sender<Committed>) {
-    tracing::error!(error = %chain(error), "a request could not be stored; Slack is told so");
-    let _ = say.send(Committed::Answer(not_durable().into_response()));
-}
-
-async fn stored(app: &Arc<App>, plan: Plan, deadline: Instant, say: oneshot::Sender<Committed>) {
+/// Slack waits for the handler's words.
+async fn hold(app: &Arc<App>, plan: Plan, wait: held::Wait, slack: Slack) {
     let request = plan.incoming.request.clone();
-    if plan.incoming.answer != AnswerState::Waiting {
-        let answer = match plan.shortfall {
-            Some(shortfall) => held::fallback_response(&request, shortfall),
-            None => StatusCode::OK.into_response(),
-        };
-        let _ = say.send(Committed::Answer(answer));
-        return hand_over(app, plan, None);
-    }
-    let (held, verdict) = oneshot::channel();
-    let answering =
-        plan.incoming.deliveries.iter().find(|delivery| delivery.answers).map(|delivery| delivery.id);
-    let wait = held::Wait::new(app.clone(), request.clone(), answering, verdict, deadline);
-    if say.send(Committed::Held(wait)).is_ok() {
-        return hand_over(app, plan, Some(held));
+    let Slack { committed, say, _place: place } = slack;
+    drop(place);
+    if committed.send(()).is_ok() {
+        hand_over(app, plan);
+        return wait.answer(say).await;
     }
     // Slack had its 503: the person saw an error. Running the handler now would surprise them twice.
     let Some(tenant) = &request.tenant else { return };
@@ -116,23 +124,19 @@ async fn stored(app: &Arc<App>, plan: Plan, deadline: Instant, say: oneshot::Sen
     }
 }
 
-fn hand_over(app: &Arc<App>, plan: Plan, mut held: Option<crate::dispatch::Held>) {
-    for (delivery, slot) in plan.incoming.deliveries.iter().zip(plan.slots) {
-        let held = if delivery.answers { held.take() } else { None };
-        let Some(slot) = slot else {
-            // Without a slot it was stored ready, and the sweep will find it.
-            if let Some(held) = held {
-                app.dispatcher.hold(delivery.id, held);
-            }
-            continue;
-        };
+/// Begins what was stored with a slot. The rest was stored ready, and the sweep finds it.
+fn hand_over(app: &Arc<App>, plan: Plan) {
+    let Plan { incoming, slots, mut held, .. } = plan;
+    for (delivery, slot) in incoming.deliveries.iter().zip(slots) {
+        let Some(slot) = slot else { continue };
         let leased = Leased {
             id: delivery.id,
             endpoint: delivery.endpoint,
             answers: delivery.answers,
             attempt: 1,
-            request: plan.incoming.request.clone(),
+            request: incoming.request.clone(),
         };
+        let held = if delivery.answers { held.take() } else { None };
         app.tasks.spawn(attempt(app.clone(), leased, slot, held));
     }
 }
@@ -144,9 +148,24 @@ struct Plan {
     slots: Vec<Option<Slot>>,
     /// Why nobody will answer, where that is known already.
     shortfall: Option<Shortfall>,
+    /// Where Slack waits, for the attempt that answers.
+    held: Option<Held>,
 }
 
 impl Plan {
+    /// Makes the place where Slack waits. Without a slot, the sweep is told of it.
+    fn listen(&mut self, app: &Arc<App>, deadline: Instant) -> held::Wait {
+        let (held, verdict) = oneshot::channel();
+        let answering =
+            self.incoming.deliveries.iter().zip(&self.slots).find(|(delivery, _)| delivery.answers);
+        let unslotted = answering.filter(|(_, slot)| slot.is_none()).map(|(delivery, _)| delivery.id);
+        match unslotted {
+            Some(delivery) => app.dispatcher.hold(delivery, held),
+            None => self.held = Some(held),
+        }
+        held::Wait::new(app.clone(), self.incoming.request.clone(), unslotted, verdict, deadline)
+    }
+
     async fn make(app: &App, verified: &VerifiedRequest, routing: &Routing) -> StoreResult<Self> {
         let installation = app.store.installation_named(&routing.origin).await?;
         let tenant = match &installation {
@@ -192,6 +211,6 @@ impl Plan {
             body: verified.body().clone(),
         });
         let seen = SeenKey::of(routing, verified.signature());
-        Ok(Self { incoming: Incoming { request, seen, answer, deliveries }, slots, shortfall })
+        Ok(Self { incoming: Incoming { request, seen, answer, deliveries }, slots, shortfall, held: None })
     }
 }

@@ -11,7 +11,7 @@ use tautline_core::delivery::Answer;
 use tautline_core::inbox::{AnswerState, Request};
 use tautline_slack::request::{Shortfall, fallback};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::app::App;
 use crate::dispatch::Verdict;
@@ -21,14 +21,15 @@ use crate::error::{ApiError, chain};
 pub(super) struct Wait {
     app: Arc<App>,
     request: Arc<Request>,
-    answering: Option<DeliveryId>,
+    /// The delivery under which the sweep was told where Slack waits.
+    unslotted: Option<DeliveryId>,
     verdict: oneshot::Receiver<Verdict>,
     deadline: Instant,
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        if let Some(delivery) = self.answering {
+        if let Some(delivery) = self.unslotted {
             self.app.dispatcher.take_held(delivery);
         }
     }
@@ -38,18 +39,19 @@ impl Wait {
     pub(super) fn new(
         app: Arc<App>,
         request: Arc<Request>,
-        answering: Option<DeliveryId>,
+        unslotted: Option<DeliveryId>,
         verdict: oneshot::Receiver<Verdict>,
         deadline: Instant,
     ) -> Self {
-        Self { app, request, answering, verdict, deadline }
+        Self { app, request, unslotted, verdict, deadline }
     }
 
-    /// Waits, and makes the answer. The deadline ends *Slack's* wait; the attempt goes on.
-    pub(super) async fn answer(mut self) -> Response {
-        let verdict = match timeout_at(self.deadline, &mut self.verdict).await {
-            Ok(verdict) => verdict.ok(),
-            Err(_) => {
+    /// Waits, and answers. The deadline (or Slack itself, by hanging up) ends *Slack's* wait; the attempt goes
+    /// on, and its words come late.
+    pub(super) async fn answer(mut self, mut say: oneshot::Sender<Response>) {
+        let verdict = tokio::select! {
+            verdict = &mut self.verdict => verdict.ok(),
+            () = async { tokio::select! { () = sleep_until(self.deadline) => {}, () = say.closed() => {} } } => {
                 // Closed before the last look: words that come from here on know that they are late.
                 self.verdict.close();
                 self.verdict.try_recv().ok()
@@ -57,24 +59,24 @@ impl Wait {
         };
         match verdict {
             Some(Verdict::Answer(answer)) => {
-                let (app, request) = (self.app.clone(), self.request.clone());
-                // Slack has waited long enough. Were this record lost, the request would be shown as
-                // unanswered although it was not: harmless, and never repeated.
-                self.app.tasks.spawn(async move {
-                    let _ = record(&app, &request, AnswerState::Answered).await;
-                });
-                as_it_is(answer)
+                // Slack has waited long enough: said first. Were the record lost, the request would be shown
+                // as unanswered although it was not: harmless, and never repeated.
+                let _ = say.send(as_it_is(answer));
+                let _ = record(&self.app, &self.request, AnswerState::Answered).await;
             }
-            Some(Verdict::Shortfall(shortfall)) => self.fall_back(shortfall).await,
-            None => self.fall_back(Shortfall::Pending).await,
+            Some(Verdict::Shortfall(shortfall)) => drop(say.send(self.fall_back(shortfall).await)),
+            None => drop(say.send(self.fall_back(Shortfall::Pending).await)),
         }
     }
 
     /// On record before it is sent: after a crash it must be known what the person was told.
     async fn fall_back(&self, shortfall: Shortfall) -> Response {
-        match record(&self.app, &self.request, AnswerState::Fallback).await {
-            Ok(()) => fallback_response(&self.request, shortfall),
-            Err(error) => error.into_response(),
+        let recorded = record(&self.app, &self.request, AnswerState::Fallback);
+        match timeout(self.app.settings.tuning.commit_budget, recorded).await {
+            Ok(Ok(())) => fallback_response(&self.request, shortfall),
+            Ok(Err(error)) => error.into_response(),
+            // An error the person sees is better than words that nobody knows of.
+            Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
         }
     }
 }

@@ -7,7 +7,6 @@ mod accept;
 mod held;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -24,8 +23,8 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 
-/// How long a body may take to arrive: Slack has given up by then.
-const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// Where Slack sends everything; the others are aliases.
+pub const CANONICAL_PATH: &str = "/api/v1/integrations/webhooks/slack";
 
 macro_rules! mounts {
     ($($name:ident at $path:literal: $summary:literal),* $(,)?) => {
@@ -69,12 +68,37 @@ async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     }
 }
 
+/// Why somebody is turned away.
+enum TurnedAway {
+    /// Not signed by Slack. Told in these very words and no others: whoever it is learns nothing.
+    NotSlack,
+    /// Anything else.
+    For(ApiError),
+}
+
+impl From<ApiError> for TurnedAway {
+    fn from(error: ApiError) -> Self {
+        Self::For(error)
+    }
+}
+
+impl IntoResponse for TurnedAway {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotSlack => {
+                (StatusCode::UNAUTHORIZED, Json(json!({ "error": "invalid signature" }))).into_response()
+            }
+            Self::For(error) => error.into_response(),
+        }
+    }
+}
+
 enum Passed {
     Answered(Response),
     Request(signing::VerifiedRequest, tautline_slack::request::Routing),
 }
 
-async fn door(app: &App, headers: &HeaderMap, body: Body) -> ApiResult<Passed> {
+async fn door(app: &App, headers: &HeaderMap, body: Body) -> Result<Passed, TurnedAway> {
     let secrets = &app.settings.signing_secrets;
     if secrets.is_empty() {
         let off = ApiError::new(
@@ -82,9 +106,8 @@ async fn door(app: &App, headers: &HeaderMap, body: Body) -> ApiResult<Passed> {
             "inbound_off",
             "inbound is off: there is no signing secret",
         );
-        return Err(
-            off.fix("set SLACK_SIGNING_SECRET (Basic Information → App Credentials in the app's settings)")
-        );
+        let fix = "set SLACK_SIGNING_SECRET (Basic Information → App Credentials in the app's settings)";
+        return Err(off.fix(fix).into());
     }
     let body = read_body(body).await?;
     let content_type = headers.get(header::CONTENT_TYPE);
@@ -94,7 +117,7 @@ async fn door(app: &App, headers: &HeaderMap, body: Body) -> ApiResult<Passed> {
     let now_s = app.clock.now().as_secs();
     let verified = signing::verify(secrets, headers, body, now_s).map_err(|error| {
         tracing::warn!(reason = %error, "refused a request that is not signed by Slack");
-        ApiError::new(StatusCode::UNAUTHORIZED, "invalid_signature", "invalid signature")
+        TurnedAway::NotSlack
     })?;
     match read(&verified) {
         Ok(Inbound::Request(routing)) => Ok(Passed::Request(verified, routing)),
@@ -104,14 +127,15 @@ async fn door(app: &App, headers: &HeaderMap, body: Body) -> ApiResult<Passed> {
         }
         Err(error) => {
             tracing::warn!(reason = %error, "refused a signed request that cannot be read");
-            Err(ApiError::bad_request("unreadable", error.to_string()))
+            let fix = "send what Slack sends: JSON for events, a form for commands and interactions";
+            Err(ApiError::bad_request("unreadable", error.to_string()).fix(fix).into())
         }
     }
 }
 
 async fn read_body(body: Body) -> ApiResult<bytes::Bytes> {
     let limited = Limited::new(body, limits::INBOUND_BODY_BYTES).collect();
-    match tokio::time::timeout(READ_TIMEOUT, limited).await {
+    match tokio::time::timeout(limits::INBOUND_READ, limited).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let limit = limits::INBOUND_BODY_BYTES;
@@ -119,11 +143,15 @@ async fn read_body(body: Body) -> ApiResult<bytes::Bytes> {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too_large",
                 format!("the body is larger than {limit} bytes"),
-            ))
+            )
+            .fix("Slack sends nothing this large; look at what is in between"))
         }
-        Ok(Err(_)) => Err(ApiError::bad_request("incomplete", "the body ended early")),
+        Ok(Err(_)) => {
+            Err(ApiError::bad_request("incomplete", "the body ended early").fix("send it again, whole"))
+        }
         Err(_) => {
-            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive"))
+            Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive")
+                .fix("send it again"))
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::Form;
-use axum::extract::{Query, State};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use tautline_core::connect::{ConnectState, SecretHash};
+use tautline_core::SecretHash;
+use tautline_core::connect::ConnectState;
 use tautline_core::installation::Installation;
 use tautline_core::{Purpose, Timestamp};
 
@@ -16,14 +18,34 @@ use super::{cookie, redeem};
 use crate::app::App;
 use crate::page::{Confirm, Link, Notice, Tone};
 
-/// The callback's path, whatever else `SLACK_REDIRECT_URI` names.
-pub(crate) const PATH: &str = "/api/v1/integrations/slack/oauth/callback";
+/// Where Slack sends people back to, whatever else `SLACK_REDIRECT_URI` names.
+pub const PATH: &str = "/api/v1/integrations/slack/oauth/callback";
 
-#[derive(Deserialize)]
-pub(crate) struct Callback {
+/// What Slack sends back.
+#[derive(Default)]
+struct Callback {
     state: Option<String>,
     code: Option<String>,
     error: Option<String>,
+}
+
+impl Callback {
+    /// Reads a query. A parameter that comes twice is nobody's honest mistake.
+    fn read(query: &str) -> Result<Self, Ending> {
+        let mut read = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let slot = match name.as_ref() {
+                "state" => &mut read.state,
+                "code" => &mut read.code,
+                "error" => &mut read.error,
+                _ => continue,
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err(Ending::StateForged);
+            }
+        }
+        Ok(read)
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,10 +76,13 @@ pub(crate) struct Confirmation {
 )]
 pub(crate) async fn callback(
     State(app): State<Arc<App>>,
-    Query(query): Query<Callback>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    finish(&app, try_callback(&app, query, &headers).await)
+    to_the_end(app.clone(), async move {
+        try_callback(&app, Callback::read(query.as_deref().unwrap_or_default())?, &headers).await
+    })
+    .await
 }
 
 /// The person confirms a connect that was begun in another browser.
@@ -69,8 +94,24 @@ pub(crate) async fn callback(
     responses((status = 200, description = "A page: connected"), (status = 400, description = "A page: not confirmed here")),
     security(()),
 )]
-pub(crate) async fn confirm(State(app): State<Arc<App>>, Form(form): Form<Confirmation>) -> Response {
-    finish(&app, try_confirm(&app, form).await)
+pub(crate) async fn confirm(
+    State(app): State<Arc<App>>,
+    form: Result<Form<Confirmation>, FormRejection>,
+) -> Response {
+    to_the_end(app.clone(), async move {
+        let Form(form) = form.map_err(|_| Ending::StateForged)?;
+        try_confirm(&app, form).await
+    })
+    .await
+}
+
+/// In a task of its own: a tab that is closed while Slack is asked must not leave a code spent and nothing stored.
+async fn to_the_end(
+    app: Arc<App>,
+    step: impl Future<Output = Result<Step, Ending>> + Send + 'static,
+) -> Response {
+    let done = app.clone().tasks.spawn(async move { finish(&app, step.await) });
+    done.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
 enum Step {
@@ -91,7 +132,7 @@ async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result
         None => {}
     }
     let code = query.code.filter(|code| !code.is_empty()).ok_or(Ending::CodeMissing)?;
-    match cookie::get(headers) {
+    match cookie::get(&app.settings, headers) {
         Some(nonce) if nonce == state.nonce => {
             let installation = redeem::redeem(app, &state, &code).await?;
             Ok(Step::Connected(installation, state.return_to))
@@ -138,14 +179,12 @@ async fn try_confirm(app: &App, form: Confirmation) -> Result<Step, Ending> {
 
 fn finish(app: &App, step: Result<Step, Ending>) -> Response {
     let (mut response, keeps_cookie) = match step {
-        Ok(Step::Connected(_, Some(return_to))) => match app.settings.public_url.join(&return_to) {
-            Ok(url) => {
-                let location = HeaderValue::try_from(url.as_str()).expect("URLs are ASCII");
+        Ok(Step::Connected(installation, return_to)) => match return_to.map(HeaderValue::try_from) {
+            Some(Ok(location)) => {
                 ((StatusCode::FOUND, [(header::LOCATION, location)]).into_response(), false)
             }
-            Err(_) => (StatusCode::OK.into_response(), false),
+            _ => (connected(&installation, None).into_response(), false),
         },
-        Ok(Step::Connected(installation, None)) => (connected(&installation, None).into_response(), false),
         // A page and not a redirect: browsers hold the form's target to the page's own policy.
         Ok(Step::Confirmed(installation, return_to)) => {
             (connected(&installation, return_to).into_response(), false)

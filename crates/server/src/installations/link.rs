@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use tautline_core::connect::{ConnectState, SecretHash};
+use tautline_core::SecretHash;
+use tautline_core::connect::ConnectState;
 
 use super::ending::Ending;
 use super::start::{client, to_slack};
 use crate::app::App;
+use crate::error::ApiPath;
 
 /// Open a connect link.
 #[utoipa::path(
@@ -23,7 +25,7 @@ use crate::app::App;
     ),
     security(()),
 )]
-pub(crate) async fn open(State(app): State<Arc<App>>, Path(secret): Path<String>) -> Response {
+pub(crate) async fn open(State(app): State<Arc<App>>, ApiPath(secret): ApiPath<String>) -> Response {
     try_open(&app, &secret).await.unwrap_or_else(IntoResponse::into_response)
 }
 

@@ -3,7 +3,7 @@
 use tautline_core::audit::{AuditAction, AuditEntry};
 use tautline_core::connect::ConnectState;
 use tautline_core::installation::{Installation, Installed, NewInstallation, Unusable};
-use tautline_core::{InstallationId, LinkId, TenantId, Timestamp};
+use tautline_core::{InstallationId, TenantId, Timestamp};
 use tautline_slack::oauth::{self, Access};
 use tautline_slack::{AuthTest, WebApiCall};
 
@@ -30,13 +30,13 @@ pub(super) async fn redeem(app: &App, state: &ConnectState, code: &str) -> Resul
         return Err(Ending::Contradiction);
     }
     let id = InstallationId::generate(now, app.rng.as_ref());
-    let new = NewInstallation::from_oauth(id, tenant.clone(), access, &tested, now)?;
+    let mut new = NewInstallation::from_oauth(id, tenant.clone(), access, &tested, now)?;
+    new.link = state.link.as_deref().and_then(|id| id.parse().ok());
     let subject = new.facts.key()?.to_string();
     match app.store.installation_store(new, now).await? {
         Installed::Done(installation) => {
             tracing::info!(%tenant, installation = %installation.id, subject, "connected");
             audit(app, vec![entry(now, &tenant, state, AuditAction::Connected, &subject)]).await;
-            consume_link(app, &tenant, state, now).await;
             Ok(*installation)
         }
         Installed::BelongsToAnother { tenant: owner } => {
@@ -46,6 +46,7 @@ pub(super) async fn redeem(app: &App, state: &ConnectState, code: &str) -> Resul
             audit(app, vec![refused, attempted]).await;
             Err(Ending::Taken)
         }
+        Installed::LinkUsed => Err(Ending::LinkUnknown),
     }
 }
 
@@ -59,7 +60,9 @@ fn entry(
     let actor = match action {
         // The owner learns that somebody tried, not which other customer it was.
         AuditAction::ConnectAttempted => "another tenant".to_owned(),
-        _ => state.user.clone(),
+        _ => {
+            state.link.as_ref().map_or_else(|| state.user.clone(), |link| format!("the connect link {link}"))
+        }
     };
     AuditEntry { at, tenant: tenant.clone(), actor, action, subject: subject.to_owned() }
 }
@@ -68,12 +71,5 @@ fn entry(
 async fn audit(app: &App, entries: Vec<AuditEntry>) {
     if let Err(error) = app.store.audit_append(entries).await {
         tracing::error!(error = %chain(&error), "the audit lacks an entry");
-    }
-}
-
-async fn consume_link(app: &App, tenant: &TenantId, state: &ConnectState, now: Timestamp) {
-    let Some(link) = state.link.as_deref().and_then(|id| id.parse::<LinkId>().ok()) else { return };
-    if let Err(error) = app.store.connect_link_consume(tenant, link, now).await {
-        tracing::error!(error = %chain(&error), "a used connect link could not be ended");
     }
 }

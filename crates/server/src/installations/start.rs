@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Query, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
@@ -15,7 +15,7 @@ use tautline_slack::oauth;
 use super::cookie;
 use crate::app::App;
 use crate::auth::ForTenant;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiQuery, ApiResult};
 use crate::page::{Notice, Tone, wants_html};
 use crate::settings::OAuth;
 
@@ -38,7 +38,7 @@ pub(crate) struct Start {
 )]
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
-    Query(query): Query<Start>,
+    ApiQuery(query): ApiQuery<Start>,
     mut parts: Parts,
 ) -> Response {
     match try_start(&app, query, &mut parts).await {
@@ -61,7 +61,7 @@ async fn try_start(app: &Arc<App>, query: Start, parts: &mut Parts) -> ApiResult
 }
 
 /// The app's credentials, or why there are none.
-pub(super) fn client(app: &App) -> ApiResult<&oauth::Client> {
+pub(crate) fn client(app: &App) -> ApiResult<&oauth::Client> {
     match &app.settings.oauth {
         OAuth::On(client) => Ok(client),
         OAuth::Off { fix } => {
@@ -74,12 +74,13 @@ pub(super) fn client(app: &App) -> ApiResult<&oauth::Client> {
 
 /// A place to return to that is ours or allowed.
 pub(crate) fn checked_return_to(app: &App, return_to: Option<String>) -> ApiResult<Option<String>> {
-    match return_to {
-        Some(target) if !app.settings.may_return_to(&target) => {
+    let Some(target) = return_to else { return Ok(None) };
+    match app.settings.return_url(&target) {
+        Some(url) => Ok(Some(url.into())),
+        None => {
             Err(ApiError::bad_request("return_to_refused", "return_to leads somewhere that is not allowed")
                 .fix("use a path of this gateway, or add the origin to TAUTLINE_RETURN_ORIGINS"))
         }
-        other => Ok(other),
     }
 }
 

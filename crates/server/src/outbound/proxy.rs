@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::{Body, to_bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -23,11 +24,18 @@ use crate::error::chain;
 
 /// Methods that would hand a Slack token to the caller, or take one from us. Those ending in a dot are
 /// families.
-const WITHHELD: [&str; 6] =
-    ["oauth.", "tooling.tokens.", "apps.manifest.", "apps.uninstall", "apps.connections.open", "auth.revoke"];
+const WITHHELD: [&str; 7] = [
+    "oauth.",
+    "tooling.tokens.",
+    "apps.manifest.",
+    "apps.uninstall",
+    "apps.connections.open",
+    "auth.revoke",
+    "rtm.",
+];
 
 /// Headers of one hop, those that we set ourselves, and those that would tell Slack of our surroundings.
-const NOT_PASSED_ON: [HeaderName; 12] = [
+const NOT_PASSED_ON: [HeaderName; 14] = [
     header::HOST,
     header::AUTHORIZATION,
     header::COOKIE,
@@ -40,6 +48,8 @@ const NOT_PASSED_ON: [HeaderName; 12] = [
     header::PROXY_AUTHORIZATION,
     header::FORWARDED,
     HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("true-client-ip"),
 ];
 
 /// A read of Slack's Web API.
@@ -53,11 +63,11 @@ const NOT_PASSED_ON: [HeaderName; 12] = [
 )]
 pub(crate) async fn proxy_get(
     State(app): State<Arc<App>>,
-    Path(method): Path<String>,
+    method: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let call = Call { verb: Method::GET, method, query, headers };
+    let call = Call::new(Method::GET, method, query, headers);
     call.pass(&app, Body::empty()).await.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -75,12 +85,12 @@ pub(crate) async fn proxy_get(
 )]
 pub(crate) async fn proxy_post(
     State(app): State<Arc<App>>,
-    Path(method): Path<String>,
+    method: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let call = Call { verb: Method::POST, method, query, headers };
+    let call = Call::new(Method::POST, method, query, headers);
     call.pass(&app, body).await.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -114,10 +124,23 @@ impl From<StoreError> for SlackShaped {
     }
 }
 
-/// `X-Forwarded-…` and our own headers say nothing that Slack should know.
-fn passes((name, _): &(HeaderName, http::HeaderValue)) -> bool {
-    let name = name.as_str();
-    !name.starts_with("x-forwarded-") && !name.starts_with("x-real-ip") && !name.starts_with("tautline-")
+/// The headers that Slack gets. Those that one hop names as its own (`Connection: x`), `X-Forwarded-…` and ours
+/// say nothing that Slack should know.
+fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let hop = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let hop =
+        hop.flat_map(|list| list.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>();
+    let passes = |name: &HeaderName| {
+        let text = name.as_str();
+        !NOT_PASSED_ON.contains(name)
+            && !hop.iter().any(|hop| hop == text)
+            && !["x-forwarded-", "x-real-ip", "tautline-"].iter().any(|beginning| text.starts_with(beginning))
+    };
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
+        kept.append(name.clone(), value.clone());
+    }
+    kept
 }
 
 struct Call {
@@ -128,20 +151,36 @@ struct Call {
 }
 
 impl Call {
+    /// A path that is not even text names no method.
+    fn new(
+        verb: Method,
+        method: Result<Path<String>, PathRejection>,
+        query: Option<String>,
+        headers: HeaderMap,
+    ) -> Self {
+        Self { verb, method: method.map(|Path(method)| method).unwrap_or_default(), query, headers }
+    }
+
     async fn pass(self, app: &App, body: Body) -> Result<Response, SlackShaped> {
         self.may_pass()?;
+        // Before anything is read: a caller without a key is not worth the memory. (A key in the body is.)
+        let early = match auth::bearer(&self.headers) {
+            Some(key) => Some(token_for(app, key, &self.headers).await?),
+            None => None,
+        };
         let body = to_bytes(body, limits::PROXY_BODY_BYTES).await;
         let body = body
             .map_err(|_| refusal("request_too_large", "the body is larger than 1 MiB, or was cut short"))?;
-        let Bare { key, query, body } = credential::take(&self.headers, self.query.as_deref(), body);
-        let key = key.ok_or_else(|| refusal("not_authed", "send a gateway key in place of a Slack token"))?;
-        let token = token_for(app, &key).await?;
-        let mut headers = self.headers;
-        for name in &NOT_PASSED_ON {
-            headers.remove(name);
-        }
-        let mut headers: HeaderMap =
-            headers.into_iter().filter_map(|(name, value)| Some((name?, value))).filter(passes).collect();
+        let Bare { key, query, body } = credential::take(&self.headers, self.query.as_deref(), body)
+            .map_err(|_| refusal("json_not_object", "the body is not a JSON object"))?;
+        let token = match (early, key) {
+            (Some(token), _) => token,
+            (None, Some(key)) => token_for(app, &key, &self.headers).await?,
+            (None, None) => {
+                return Err(refusal("not_authed", "send a gateway key in place of a Slack token"));
+            }
+        };
+        let mut headers = passed_on(&self.headers);
         headers.insert(header::AUTHORIZATION, bearer(&token));
         match app.slack.send(self.verb, &self.method, query.as_deref(), headers, body).await {
             Ok(answer) => Ok(as_it_is(answer)),
@@ -164,6 +203,8 @@ impl Call {
         if !is_name || method.is_empty() || method.starts_with('.') {
             return Err(refusal("unknown_method", "this is no method name"));
         }
+        let lower = method.to_ascii_lowercase();
+        let method = lower.as_str();
         let withholds = |entry: &str| method == entry || (entry.ends_with('.') && method.starts_with(entry));
         if WITHHELD.into_iter().any(withholds) {
             return Err(refusal("not_allowed_token_type", format!("{method} is the gateway's own business")));
@@ -173,7 +214,7 @@ impl Call {
 }
 
 /// The token that a key stands for: `KEY`, or `KEY.T0123` where several workspaces are possible.
-async fn token_for(app: &App, credential: &str) -> Result<Token, SlackShaped> {
+async fn token_for(app: &App, credential: &str, headers: &HeaderMap) -> Result<Token, SlackShaped> {
     let (key, place) = match credential.split_once('.') {
         Some((key, place)) => (key, Some(place)),
         None => (credential, None),
@@ -183,13 +224,14 @@ async fn token_for(app: &App, credential: &str) -> Result<Token, SlackShaped> {
     if !caller.may(Scope::Send) {
         return Err(refusal("missing_scope", "this gateway key lacks the scope \"send\""));
     }
-    let installation = match (&caller.tenant, place) {
+    let named_tenant = headers.get(auth::TENANT_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let installation = match (caller.tenant.as_ref().or(named_tenant.as_ref()), place) {
         (Some(tenant), place) => of_tenant(app, tenant, place).await?,
         (None, Some(place)) => named(app, place).await?.ok_or_else(no_such_place)?,
         (None, None) => {
             return Err(refusal(
                 "invalid_auth",
-                "a platform key names a workspace: write KEY.T0123, or use a tenant's key",
+                "a platform key names a workspace (KEY.T0123) or a tenant (the header Tautline-Tenant)",
             ));
         }
     };
@@ -204,8 +246,7 @@ fn no_such_place() -> SlackShaped {
 
 async fn of_tenant(app: &App, tenant: &TenantId, place: Option<&str>) -> Result<Installation, SlackShaped> {
     if let Some(place) = place {
-        let found = named(app, place).await?.filter(|installation| installation.tenant == *tenant);
-        return found.ok_or_else(no_such_place);
+        return app.store.installation_at(tenant, place).await?.ok_or_else(no_such_place);
     }
     let mut few = app.store.installations(tenant, PageRequest { limit: 2, after: None }).await?.items;
     match (few.pop(), few.pop()) {

@@ -59,6 +59,7 @@ async fn scene() -> Scene {
         state_file: None,
         seed: 7,
         retry_waits: RetryWaits([Duration::from_millis(1); 3]),
+        patience: None,
     })
     .unwrap();
     let stop = CancellationToken::new();

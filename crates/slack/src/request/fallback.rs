@@ -10,8 +10,12 @@ use http::HeaderValue;
 pub enum Shortfall {
     /// The handler may still be running, or will be asked again: its words can follow.
     Pending,
-    /// The handler failed, and will not be asked again by itself.
+    /// The handler reported an error, and will not be asked again by itself.
     Failed,
+    /// The handler broke off: it may have run.
+    Unsure,
+    /// The handler was not reached, and will not be asked again by itself.
+    NotReached,
     /// Nobody is there to answer: the workspace belongs to no tenant.
     NotConnected,
     /// Nobody is registered for this.
@@ -31,9 +35,17 @@ fn command_fallback(command: &str, shortfall: Shortfall) -> Value {
         Shortfall::Failed => {
             format!("`{command}` did not work: the app that answers it reported an error. Please try again.")
         }
-        Shortfall::NotConnected => {
-            "This workspace is not connected yet. Please ask your admin to connect it.".to_owned()
+        Shortfall::Unsure => {
+            format!(
+                "`{command}` may not have worked: the app that answers it broke off. Please check before you try again."
+            )
         }
+        Shortfall::NotReached => {
+            format!(
+                "`{command}` did not work: the app that answers it cannot be reached. Please try again later."
+            )
+        }
+        Shortfall::NotConnected => NOT_CONNECTED.to_owned(),
     })
 }
 
@@ -56,16 +68,22 @@ pub fn fallback(
     }
 }
 
+const NOT_CONNECTED: &str = "This workspace is not connected yet. Please ask your admin to connect it.";
+
+/// Unless the handler surely did not run, a modal's note warns of submitting twice.
 fn note(shortfall: Shortfall) -> &'static str {
     match shortfall {
+        Shortfall::Unknown => "Nothing here knows this form. Please tell your admin.",
         Shortfall::Pending => {
             "No answer in time. Your first try may still go through: check before you submit again."
         }
-        Shortfall::Unknown => "Nothing here knows this form. Please tell your admin.",
-        Shortfall::Failed => "This could not be saved: the app reported an error. Please submit again.",
-        Shortfall::NotConnected => {
-            "This workspace is not connected yet. Please ask your admin to connect it."
+        Shortfall::Failed | Shortfall::Unsure => {
+            "The app reported an error. Your first try may still have gone through: check before you submit again."
         }
+        Shortfall::NotReached => {
+            "The app cannot be reached, so nothing was saved. Please submit again later."
+        }
+        Shortfall::NotConnected => NOT_CONNECTED,
     }
 }
 

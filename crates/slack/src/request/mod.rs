@@ -56,6 +56,9 @@ pub enum Unreadable {
     /// An object without the field that says what it is.
     #[error("the JSON object has no \"type\"")]
     NoType,
+    /// A `url_verification` with nothing to repeat.
+    #[error("the url_verification has no \"challenge\"")]
+    NoChallenge,
     /// A form that is neither a command nor an interaction.
     #[error("the form has neither \"command\" nor \"payload\"")]
     UnknownForm,
@@ -72,7 +75,7 @@ pub fn read(request: &VerifiedRequest) -> Result<Inbound, Unreadable> {
     let json = object(request.body())?;
     match text(&json, "/type").ok_or(Unreadable::NoType)? {
         "url_verification" => {
-            let challenge = text(&json, "/challenge").unwrap_or_default().to_owned();
+            let challenge = text(&json, "/challenge").ok_or(Unreadable::NoChallenge)?.to_owned();
             Ok(Inbound::UrlVerification { challenge })
         }
         kind => Ok(Inbound::Request(Routing {

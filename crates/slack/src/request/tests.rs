@@ -185,6 +185,7 @@ fn what_cannot_be_read_is_said_so() {
     assert_eq!(unreadable(Some(JSON), &b"{\"type\":\"\xff\"}"[..]), Unreadable::NotJson);
     assert_eq!(unreadable(Some(JSON), "{}"), Unreadable::NoType);
     assert_eq!(unreadable(Some(JSON), "{\"type\":7}"), Unreadable::NoType);
+    assert_eq!(unreadable(Some(JSON), "{\"type\":\"url_verification\"}"), Unreadable::NoChallenge);
     assert_eq!(unreadable(Some(FORM), "a=b"), Unreadable::UnknownForm);
     assert_eq!(unreadable(Some(FORM), "payload=%7B"), Unreadable::NotJson);
     assert_eq!(unreadable(Some(FORM), "payload=%5B%5D"), Unreadable::NotAnObject);

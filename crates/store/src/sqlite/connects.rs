@@ -1,8 +1,9 @@
 //! Connect links, and the nonces of OAuth states.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Row, params};
-use tautline_core::connect::{ConnectLink, Connects, SecretHash};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tautline_core::SecretHash;
+use tautline_core::connect::{ConnectLink, Connects};
 use tautline_core::{LinkId, StoreResult, TenantId, Timestamp};
 
 use super::{SqliteStore, value};
@@ -35,7 +36,7 @@ impl Connects for SqliteStore {
     }
 
     async fn connect_link(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<ConnectLink>> {
-        let found = self.readers.read(move |connection| {
+        let found = self.lookups.read(move |connection| {
             let link = connection
                 .prepare_cached(
                     "SELECT id, tenant_id, return_to, expires_at FROM connect_links
@@ -46,20 +47,6 @@ impl Connects for SqliteStore {
             Ok(link)
         });
         found.await
-    }
-
-    async fn connect_link_consume(&self, tenant: &TenantId, link: LinkId, now: Timestamp) -> StoreResult<()> {
-        let tenant = tenant.clone();
-        let consumed = self.writer.write(move |connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE connect_links SET consumed_at = ?
-                     WHERE id = ? AND tenant_id = ? AND consumed_at IS NULL",
-                )?
-                .execute(params![now.as_micros(), link.as_bytes(), tenant.as_str()])?;
-            Ok(())
-        });
-        consumed.await
     }
 
     async fn nonce_consume(
@@ -79,6 +66,21 @@ impl Connects for SqliteStore {
         });
         consumed.await
     }
+}
+
+/// Uses a tenant's link up. `false`: it was used up before.
+pub(super) fn use_up(
+    connection: &Connection,
+    tenant: &TenantId,
+    link: LinkId,
+    now: Timestamp,
+) -> rusqlite::Result<bool> {
+    let used = connection
+        .prepare_cached(
+            "UPDATE connect_links SET consumed_at = ? WHERE id = ? AND tenant_id = ? AND consumed_at IS NULL",
+        )?
+        .execute(params![now.as_micros(), link.as_bytes(), tenant.as_str()])?;
+    Ok(used == 1)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<ConnectLink> {

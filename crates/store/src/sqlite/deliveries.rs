@@ -30,20 +30,48 @@ impl Deliveries for SqliteStore {
             }
             Ok(taken)
         });
-        let open = |(mut leased, mut request, sealed): (Leased, Request, Vec<u8>)| {
-            request.body = match inbox::open_body(self.vault.as_ref(), &request, &sealed) {
-                Ok(body) => body,
-                // The lease runs out, and the schedule with it: a row that never opens ends as a dead letter.
+        let (mut opened, mut shut) = (Vec::new(), Vec::new());
+        for (mut leased, mut request, sealed) in taken.await? {
+            match inbox::open_body(self.vault.as_ref(), &request, &sealed) {
+                Ok(body) => {
+                    request.body = body;
+                    leased.request = Arc::new(request);
+                    opened.push(leased);
+                }
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(request = %request.id, %error, cause, "a request cannot be delivered");
-                    return None;
+                    tracing::error!(request = %request.id, %error, cause, "a request cannot be delivered yet");
+                    shut.push((leased.id, leased.attempt));
                 }
-            };
-            leased.request = Arc::new(request);
-            Some(leased)
-        };
-        Ok(taken.await?.into_iter().filter_map(open).collect())
+            }
+        }
+        if !shut.is_empty() {
+            self.writer.write(move |connection| Ok(put_back(connection, leased_until, &shut)?)).await?;
+        }
+        Ok(opened)
+    }
+
+    async fn delivery_due(
+        &self,
+        now: Timestamp,
+        endpoints: &[(EndpointId, usize)],
+    ) -> StoreResult<Vec<(EndpointId, usize)>> {
+        let endpoints = endpoints.to_vec();
+        let due = self.lookups.read(move |connection| {
+            let mut count = connection.prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE endpoint_id = ?1 AND state = 'ready'
+                   AND next_at <= ?2 AND expires_at > ?2 LIMIT ?3)",
+            )?;
+            let mut due = Vec::new();
+            for (endpoint, most) in endpoints {
+                let most = i64::try_from(most).unwrap_or(i64::MAX);
+                let found = params![endpoint.as_bytes(), now.as_micros(), most];
+                let found: i64 = count.query_row(found, |row| row.get(0))?;
+                due.push((endpoint, usize::try_from(found).unwrap_or(0)));
+            }
+            Ok(due)
+        });
+        due.await
     }
 
     async fn delivery_finish(
@@ -210,6 +238,22 @@ pub(super) fn of(
         Ok(delivery)
     };
     rows.into_iter().map(complete).collect()
+}
+
+/// Puts back what was taken and cannot be used; the attempt that was not made is not counted.
+fn put_back(
+    connection: &Connection,
+    next_at: Timestamp,
+    taken: &[(DeliveryId, u32)],
+) -> rusqlite::Result<()> {
+    let mut back = connection.prepare_cached(
+        "UPDATE deliveries SET state = 'ready', attempt = attempt - 1, next_at = ?, leased_until = NULL
+         WHERE id = ? AND state = 'leased' AND attempt = ?",
+    )?;
+    for (id, attempt) in taken {
+        back.execute(params![next_at.as_micros(), id.as_bytes(), attempt])?;
+    }
+    Ok(())
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {

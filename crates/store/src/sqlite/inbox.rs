@@ -72,7 +72,7 @@ impl Inbox for SqliteStore {
         page: PageRequest,
     ) -> StoreResult<Page<RequestSummary>> {
         let (owner, filter) = (owner(whose), filter.clone());
-        let found = self.readers.read(move |connection| {
+        let found = self.lists.read(move |connection| {
             let found = connection
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM inbox i
@@ -112,7 +112,7 @@ impl Inbox for SqliteStore {
 
     async fn request(&self, whose: Whose<'_>, id: RequestId) -> StoreResult<Option<RequestSummary>> {
         let (owner, vault) = (owner(whose), self.vault.clone());
-        let found = self.readers.read(move |connection| {
+        let found = self.lists.read(move |connection| {
             let found = connection
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS}, i.sealed_body FROM inbox i WHERE i.id = ? AND i.tenant_id IS ?"
@@ -168,7 +168,7 @@ pub(super) fn read(row: &Row<'_>, body: Bytes) -> rusqlite::Result<Request> {
         id: RequestId::from_bytes(value::id(row, "inbox_id")?),
         tenant: value::tenant_opt(row, "owner")?,
         installation: row.get::<_, Option<[u8; 16]>>("installation_id")?.map(InstallationId::from_bytes),
-        kind: value::parsed(row, "kind")?,
+        kind: kind(row)?,
         name: row.get("name")?,
         slack_id: row.get("slack_id")?,
         team_id: row.get("team_id")?,
@@ -177,6 +177,12 @@ pub(super) fn read(row: &Row<'_>, body: Bytes) -> rusqlite::Result<Request> {
         content_type: row.get("content_type")?,
         body,
     })
+}
+
+/// A newer version, of which the file may come, can know kinds that this one does not: they are treated like
+/// interactions of an unknown type, of which nothing is repeated.
+pub(super) fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
+    Ok(row.get::<_, String>("kind")?.parse().unwrap_or(Kind::Interaction))
 }
 
 fn body_place<'a>(tenant: Option<&'a TenantId>, id: &'a RequestId) -> Place<'a> {

@@ -13,7 +13,7 @@ use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
 
 use super::failure::{Work, unavailable};
-use super::{SqliteStore, value};
+use super::{SqliteStore, connects, value};
 
 const COLUMNS: &str = "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name,
     is_enterprise_install, scopes, bot_user_id, bot_id, health, installed_at, updated_at";
@@ -23,7 +23,7 @@ impl Installations for SqliteStore {
     async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>> {
         let app = origin.app.clone();
         let places = origin.places().into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let found = self.readers.read(move |connection| {
+        let found = self.lookups.read(move |connection| {
             // Some legacy payloads name no app. Then the place must have one installation, not one of several.
             let mut find = connection.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM installations WHERE place = ?1 AND (?2 IS NULL OR app_id = ?2) LIMIT 2"
@@ -54,6 +54,11 @@ impl Installations for SqliteStore {
             {
                 return Ok(Installed::BelongsToAnother { tenant: existing.tenant.clone() });
             }
+            if let Some(link) = new.link
+                && !connects::use_up(connection, &new.tenant, link, now)?
+            {
+                return Ok(Installed::LinkUsed);
+            }
             let installation = Installation {
                 // A re-install keeps the id: what refers to it goes on to.
                 id: existing.as_ref().map_or(new.id, |existing| existing.id),
@@ -70,9 +75,23 @@ impl Installations for SqliteStore {
         stored.await
     }
 
+    async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>> {
+        let (tenant, place) = (tenant.clone(), place.to_owned());
+        let found = self.lookups.read(move |connection| {
+            let found = connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM installations WHERE tenant_id = ? AND place = ? ORDER BY id LIMIT 1"
+                ))?
+                .query_row(params![tenant.as_str(), place], read)
+                .optional()?;
+            Ok(found)
+        });
+        found.await
+    }
+
     async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>> {
         let tenant = tenant.clone();
-        let found = self.readers.read(move |connection| {
+        let found = self.lists.read(move |connection| {
             let found = connection
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM installations
@@ -95,7 +114,7 @@ impl Installations for SqliteStore {
         kind: CredentialKind,
     ) -> StoreResult<Option<Token>> {
         let (owner, vault) = (tenant.clone(), self.vault.clone());
-        let found = self.readers.read(move |connection| {
+        let found = self.lookups.read(move |connection| {
             let sealed: Option<Vec<u8>> = connection
                 .prepare_cached(
                     "SELECT sealed_token FROM credentials

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Row, params};
+use tautline_core::SecretHash;
 use tautline_core::access::{ApiKey, Keys, Scope};
-use tautline_core::connect::SecretHash;
 use tautline_core::{KeyId, StoreResult, TenantId};
 
 use super::{SqliteStore, value};
@@ -31,7 +31,7 @@ impl Keys for SqliteStore {
     }
 
     async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>> {
-        let found = self.readers.read(move |connection| {
+        let found = self.lookups.read(move |connection| {
             let key = connection
                 .prepare_cached(
                     "SELECT id, tenant_id, scopes, created_at FROM api_keys

@@ -17,25 +17,25 @@ mod value;
 mod writer;
 
 use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use tautline_core::{Readiness, Store, StoreResult, Vault};
+use tautline_core::{Readiness, Store, StoreResult, Timestamp, Vault};
 
-use readers::{READERS, Readers};
+use readers::Readers;
 pub use writer::CommitGate;
 use writer::Writer;
 
-/// How long a connection waits for a lock that some other program holds on the file (a backup tool, say).
-const BUSY: Duration = Duration::from_secs(5);
+use crate::limits::{BUSY, LIST_READERS, LOOKUP_READERS, STATEMENTS};
 
 /// The store in a SQLite file.
 pub struct SqliteStore {
     writer: Writer,
-    readers: Readers,
+    lookups: Readers,
+    lists: Readers,
     vault: Arc<dyn Vault>,
     // Held for as long as the store lives; the system lets go of it however the process ends.
     _lock: File,
@@ -94,6 +94,8 @@ impl SqliteStore {
     pub fn open(options: SqliteOptions, vault: Arc<dyn Vault>) -> Result<Self, OpenError> {
         let SqliteOptions { path, commit_gate } = options;
         let lock = lock(&path)?;
+        // Before SQLite makes it with whatever mode the surroundings suggest; its log takes the file's.
+        private_file(&path)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
         let mut connection = connect(&path).map_err(sqlite)?;
         migrate::migrate(&mut connection).map_err(|error| match error {
@@ -102,24 +104,31 @@ impl SqliteStore {
             }
             migrate::Error::Sqlite(source) => sqlite(source),
         })?;
-        let readers =
-            (0..READERS).map(|_| connect_reader(&path)).collect::<Result<_, _>>().map_err(sqlite)?;
+        let readers = |count| {
+            let connections = (0..count).map(|_| connect_reader(&path)).collect::<Result<_, _>>();
+            connections.map(Readers::new).map_err(sqlite)
+        };
+        let (lookups, lists) = (readers(LOOKUP_READERS)?, readers(LIST_READERS)?);
         let writer = Writer::start(connection, commit_gate)
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        Ok(Self { writer, readers: Readers::new(readers), vault, _lock: lock })
+        Ok(Self { writer, lookups, lists, vault, _lock: lock })
     }
 }
 
 /// One server per file: with two, each would take the other's leases for those of the dead.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let lock_path = path.with_added_extension("lock");
-    let file = |source| OpenError::File { path: lock_path.clone(), source };
-    let lock = File::options().create(true).truncate(false).write(true).open(&lock_path).map_err(file)?;
+    let lock = private_file(&path.with_added_extension("lock"))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(file(source)),
+        Err(TryLockError::Error(source)) => Err(OpenError::File { path: path.to_owned(), source }),
     }
+}
+
+/// A file that only its owner can read, made if it is not there.
+fn private_file(path: &Path) -> Result<File, OpenError> {
+    let open = File::options().create(true).truncate(false).write(true).mode(0o600).open(path);
+    open.map_err(|source| OpenError::File { path: path.to_owned(), source })
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -132,7 +141,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // What was deleted is overwritten: an erased token shall not rest in a free page.
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 
@@ -144,9 +153,14 @@ fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn readiness(&self) -> StoreResult<Readiness> {
-        // Through the writer: a store that can only be read is not ready.
-        let asked = |connection: &Connection| -> rusqlite::Result<Readiness> {
+    async fn readiness(&self, now: Timestamp) -> StoreResult<Readiness> {
+        let asked = move |connection: &Connection| -> rusqlite::Result<Readiness> {
+            // A store that can only be read is not ready: a row is written, and the commit waits for the disk.
+            connection
+                .prepare_cached(
+                    "INSERT INTO readiness (id, at) VALUES (1, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
+                )?
+                .execute([now.as_micros()])?;
             let text = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, String>(0));
             let number = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
             let synchronous = match number("synchronous")? {

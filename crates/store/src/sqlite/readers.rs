@@ -1,6 +1,6 @@
 //! A few connections that only read. In WAL mode they never wait for the writer.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use tautline_core::StoreResult;
@@ -9,18 +9,15 @@ use tokio::task;
 
 use super::failure::{Work, unavailable};
 
-/// Connections for reading. More would not read faster: SQLite's pages are in the machine's own cache.
-pub(super) const READERS: usize = 4;
-
 pub(super) struct Readers {
-    free: std::sync::Arc<Mutex<Vec<Connection>>>,
-    permits: Semaphore,
+    free: Arc<Mutex<Vec<Connection>>>,
+    permits: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(super) fn new(connections: Vec<Connection>) -> Self {
-        let permits = Semaphore::new(connections.len());
-        Self { free: std::sync::Arc::new(Mutex::new(connections)), permits }
+        let permits = Arc::new(Semaphore::new(connections.len()));
+        Self { free: Arc::new(Mutex::new(connections)), permits }
     }
 
     pub(super) async fn read<T, F>(&self, work: F) -> StoreResult<T>
@@ -28,10 +25,12 @@ impl Readers {
         F: FnOnce(&Connection) -> Work<T> + Send + 'static,
         T: Send + 'static,
     {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let permit = self.permits.clone().acquire_owned().await.expect("the semaphore is never closed");
         let free = self.free.clone();
         let take = |pool: &Mutex<Vec<Connection>>| pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let reading = task::spawn_blocking(move || {
+            // Kept until the connection is back: whoever asked may be gone long before.
+            let _permit = permit;
             let connection = take(&free).ok_or_else(|| unavailable("no connection is free"))?;
             let outcome = work(&connection);
             free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);

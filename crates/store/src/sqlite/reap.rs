@@ -6,10 +6,8 @@ use tautline_core::kinds::Policy;
 use tautline_core::schedule::{self, Next};
 use tautline_core::{Timestamp, limits};
 
-use super::value;
-
-/// Rows that one reap looks at, so that it stays short beside the traffic. The next one takes the rest.
-const BATCH: i64 = 500;
+use super::{inbox, value};
+use crate::limits::REAP_BATCH;
 
 pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
     let mut changed = 0;
@@ -36,7 +34,7 @@ fn mark_unanswered(connection: &Connection, now: Timestamp, which: Reap) -> rusq
         "SELECT id FROM inbox WHERE answer = 'waiting' AND received_at <= ? ORDER BY received_at LIMIT ?",
     )?;
     let ids = waiting
-        .query_map(params![before, BATCH], |row| row.get(0))?
+        .query_map(params![before, REAP_BATCH], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<[u8; 16]>>>()?;
     for id in &ids {
         connection.prepare_cached("UPDATE inbox SET answer = 'unanswered' WHERE id = ?")?.execute([id])?;
@@ -69,7 +67,7 @@ fn take_back_leases(connection: &Connection, now: Timestamp, which: Reap) -> rus
              FROM deliveries d JOIN inbox i ON i.id = d.request_id
              WHERE d.state = 'leased' AND d.leased_until <= ? LIMIT ?",
         )?
-        .query_map(params![until, BATCH], |row| orphan(row, now))?
+        .query_map(params![until, REAP_BATCH], |row| orphan(row, now))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for orphan in &orphans {
         release(connection, orphan)?;
@@ -78,7 +76,7 @@ fn take_back_leases(connection: &Connection, now: Timestamp, which: Reap) -> rus
 }
 
 fn orphan(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<Orphan> {
-    let policy = Policy::of(value::parsed(row, "kind")?);
+    let policy = Policy::of(inbox::kind(row)?);
     let attempt = row.get("attempt")?;
     Ok(Orphan {
         delivery: value::id(row, "id")?,
@@ -115,5 +113,5 @@ fn end_expired(connection: &Connection, now: Timestamp) -> rusqlite::Result<usiz
             "UPDATE deliveries SET state = 'dead', dead_reason = ?, next_at = NULL
              WHERE id IN (SELECT id FROM deliveries WHERE state = 'ready' AND expires_at <= ? LIMIT ?)",
         )?
-        .execute(params![DeadReason::Expired.as_str(), now.as_micros(), BATCH])
+        .execute(params![DeadReason::Expired.as_str(), now.as_micros(), REAP_BATCH])
 }

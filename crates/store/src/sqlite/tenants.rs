@@ -26,7 +26,7 @@ impl Tenants for SqliteStore {
 
     async fn tenant(&self, id: &TenantId) -> StoreResult<Option<Tenant>> {
         let id = id.clone();
-        self.readers.read(move |connection| Ok(find(connection, &id)?)).await
+        self.lookups.read(move |connection| Ok(find(connection, &id)?)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tenants and keys.
 
+use tautline_core::SecretHash;
 use tautline_core::access::{ApiKey, Scope};
-use tautline_core::connect::SecretHash;
 use tautline_core::{KeyId, SystemRng, Tenant, TenantRecorded};
 
 use crate::scene::{NOW, Scene, later};

@@ -9,7 +9,13 @@ use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
 
 use crate::scene::{NOW, Scene, later, page};
 
-fn new(tenant: &TenantId, app: &str, team: Option<&str>, org: Option<&str>, token: &str) -> NewInstallation {
+pub fn new(
+    tenant: &TenantId,
+    app: &str,
+    team: Option<&str>,
+    org: Option<&str>,
+    token: &str,
+) -> NewInstallation {
     let bot = Credential {
         kind: CredentialKind::Bot,
         token: Token::new(token),
@@ -31,6 +37,7 @@ fn new(tenant: &TenantId, app: &str, team: Option<&str>, org: Option<&str>, toke
             bot_id: Some("B1".into()),
         },
         credentials: vec![bot],
+        link: None,
     }
 }
 
@@ -56,6 +63,7 @@ pub async fn two_tenants_connecting_one_workspace_at_once(scene: &Scene) {
         match tried.await.unwrap() {
             Installed::Done(installation) => owners.push((installation.tenant, "done")),
             Installed::BelongsToAnother { tenant } => owners.push((tenant, "belongs to")),
+            Installed::LinkUsed => panic!("no link was used"),
         }
     }
     let done = owners.iter().find(|(_, what)| *what == "done").expect("one wins");
@@ -108,6 +116,9 @@ pub async fn without_an_app_the_place_must_be_unambiguous(scene: &Scene) {
     assert_eq!(scene.store.installation_named(&origin).await.unwrap().map(|found| found.id), Some(only.id));
     store(scene, new(&scene.globex, "A2", Some("T1"), None, "xoxb-2")).await;
     assert!(scene.store.installation_named(&origin).await.unwrap().is_none(), "whose would it be?");
+    let own = scene.store.installation_at(&scene.acme, "T1").await.unwrap();
+    assert_eq!(own.map(|found| found.id), Some(only.id), "a tenant's own is never in doubt");
+    assert!(scene.store.installation_at(&scene.acme, "T2").await.unwrap().is_none());
 }
 
 pub async fn another_tenant_gets_no_token(scene: &Scene) {

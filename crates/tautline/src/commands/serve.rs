@@ -30,7 +30,7 @@ pub(crate) async fn run(environment: &Environment) -> anyhow::Result<()> {
     let server = Server::new(config.settings, ports, HashMap::new()).await?;
     let stop = lifecycle::stop_on_signal()?;
     tracing::info!(address = %config.listen, store = %path.display(), "serving");
-    server.serve(listener, stop).await?;
+    server.serve(listener, stop).await;
     Ok(())
 }
 

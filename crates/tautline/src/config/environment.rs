@@ -8,7 +8,7 @@ use std::fs;
 const ALIAS: &str = "DEVOTEL_";
 
 /// The process's environment, completed by `.env`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Environment(BTreeMap<String, String>);
 
 /// What is wrong with the configuration: all of it at once, so that it is mended at once.

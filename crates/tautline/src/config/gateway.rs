@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tautline_server::core::connect::SecretHash;
+use tautline_server::core::SecretHash;
 use tautline_server::core::limits;
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::slack::{Token, oauth, scopes};
-use tautline_server::{Forward, OAuth, Settings, Tuning};
+use tautline_server::{CALLBACK_PATH, Forward, OAuth, Settings, Tuning};
 use url::Url;
 
 use super::{Environment, Problems};
@@ -40,7 +40,6 @@ pub(crate) struct Off {
     pub(crate) fix: String,
 }
 
-const CALLBACK: &str = "/api/v1/integrations/slack/oauth/callback";
 const MAKE_KEY: &str = "TAUTLINE_ENCRYPTION_KEYS=id:base64, with 32 bytes from: openssl rand -base64 32";
 
 impl GatewayConfig {
@@ -110,11 +109,11 @@ fn url(environment: &Environment, name: &str, problems: &mut Problems) -> Option
 }
 
 fn redirect_uri(environment: &Environment, public_url: &Url, problems: &mut Problems) -> Url {
-    let own = || tautline_server::slack::below(public_url, CALLBACK.trim_start_matches('/'));
+    let own = || tautline_server::slack::below(public_url, CALLBACK_PATH.trim_start_matches('/'));
     let redirect_uri = url(environment, "SLACK_REDIRECT_URI", problems).unwrap_or_else(own);
     let path = redirect_uri.path();
     if path == "/" || path.contains(['{', '}', '*']) {
-        problems.add(format!("SLACK_REDIRECT_URI needs a path of its own, such as {CALLBACK}"));
+        problems.add(format!("SLACK_REDIRECT_URI needs a path of its own, such as {CALLBACK_PATH}"));
     }
     redirect_uri
 }

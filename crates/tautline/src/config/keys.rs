@@ -31,6 +31,8 @@ pub(crate) fn keyring(
     };
     let keys = match (configured, made) {
         (Some(keys), None) => keys.expose_secret().to_owned(),
+        // Whoever configured the made key itself has it already.
+        (Some(keys), Some(_)) if names_local(keys.expose_secret()) => keys.expose_secret().to_owned(),
         (Some(keys), Some(made)) => format!("{},{}", keys.expose_secret(), made.expose_secret()),
         (None, Some(made)) => made.expose_secret().to_owned(),
         (None, None) => {
@@ -48,18 +50,27 @@ pub(crate) fn keyring(
     Keyring::parse(&keys, rng).with_context(|| format!("{source} cannot be used"))
 }
 
+fn names_local(keys: &str) -> bool {
+    keys.split(',').any(|key| key.trim().split(':').next() == Some(LOCAL))
+}
+
 /// Makes a directory that only its owner can enter, if it is not there.
 pub(crate) fn make_private(dir: &Path) -> anyhow::Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("cannot make the data directory {}", dir.display()))
 }
 
-/// Writes a new file that only its owner can read.
+/// Writes a new file that only its owner can read. It is there whole, or not at all.
 pub(crate) fn write_private(file: &Path, content: &[u8]) -> anyhow::Result<()> {
     let write = || -> io::Result<()> {
-        let mut new = File::options().write(true).create_new(true).mode(0o600).open(file)?;
+        let unfinished = file.with_added_extension("new");
+        let mut new =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         new.write_all(content)?;
-        new.sync_all()
+        new.sync_all()?;
+        fs::rename(&unfinished, file)?;
+        // The name, too, must survive the power.
+        File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
     };
     write().with_context(|| format!("cannot write {}", file.display()))
 }
@@ -91,6 +102,14 @@ mod tests {
         let keys = keyring(Some(&configured), dir.path(), Arc::new(SystemRng)).unwrap();
         assert!(keys.open(PLACE, &sealed).is_ok());
         assert_eq!(format!("{keys:?}"), r#"["k", "local"]"#, "the configured one seals");
+    }
+
+    #[test]
+    fn the_made_key_may_be_configured_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let sealed = keyring(None, dir.path(), Arc::new(SystemRng)).unwrap().seal(PLACE, b"x");
+        let made = SecretString::from(fs::read_to_string(dir.path().join(FILE)).unwrap());
+        assert!(keyring(Some(&made), dir.path(), Arc::new(SystemRng)).unwrap().open(PLACE, &sealed).is_ok());
     }
 
     #[test]

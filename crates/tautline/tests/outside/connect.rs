@@ -1,9 +1,17 @@
 //! Connecting a workspace, and every way in which that can end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tautline_server::core::connect::ConnectState;
+use tautline_server::core::{Clock as _, Purpose, SystemClock, SystemRng};
+use tautline_store::Keyring;
 
-use crate::support::{ADMIN_KEY, Address, Browser, Gateway, GatewaySetup, Slack, eventually, http};
+use crate::support::{
+    ADMIN_KEY, Address, Browser, ENCRYPTION_KEYS, Gateway, GatewaySetup, Slack, eventually, http,
+};
 
 const INSTALLATIONS: &str = "/api/v1/integrations/slack/installations";
 const START: &str = "/api/v1/integrations/slack/oauth/start";
@@ -249,4 +257,89 @@ async fn one_returns_only_to_where_it_is_allowed() {
     let page = Browser::default().connect(&slack, link["url"].as_str().unwrap()).await;
     assert_eq!(page.status, StatusCode::FOUND);
     assert_eq!(page.location.as_deref(), Some("https://app.example.com/settings?tab=slack"));
+}
+
+#[tokio::test]
+async fn a_state_is_good_for_ten_minutes() {
+    let (slack, gateway, key) = scene().await;
+    let browser = Browser::default();
+    let consent = browser.begin(&gateway.connect_link(&key).await).await;
+    let callback = browser.decide(&slack, &consent, "allow").await;
+    // The same gateway's own state, of eleven minutes ago.
+    let keys = Keyring::parse(ENCRYPTION_KEYS, Arc::new(SystemRng)).unwrap();
+    let long_ago = SystemClock.now().before(Duration::from_secs(660));
+    let state = ConnectState::new(&"acme".parse().unwrap(), "somebody", long_ago, &SystemRng);
+    let expired = state.seal(Purpose::OAuthState, &keys);
+    let (base, _) = callback.split_once("&state=").unwrap();
+    let page = browser.get(&format!("{base}&state={expired}")).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.html.contains("state_expired"), "{}", page.html);
+    assert!(installations(&gateway, &key).await.is_empty());
+}
+
+#[tokio::test]
+async fn one_link_connects_one_workspace() {
+    let (slack, gateway, key) = scene().await;
+    let link = gateway.connect_link(&key).await;
+    let (first, second) = (Browser::default(), Browser::default());
+    let consents = (first.begin(&link).await, second.begin(&link).await);
+    let callback = first.decide_for(&slack, &consents.0, "allow", Some("Acme")).await;
+    assert_eq!(first.get(&callback).await.status, StatusCode::OK);
+    let callback = second.decide_for(&slack, &consents.1, "allow", Some("Globex")).await;
+    let page = second.get(&callback).await;
+    assert_eq!(page.status, StatusCode::GONE);
+    assert!(page.html.contains("link_used"), "{}", page.html);
+    assert_eq!(installations(&gateway, &key).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_redirect_uri_may_have_a_path_of_its_own() {
+    let slack = Slack::start().await;
+    let own = format!("{}/slack/oauth_redirect", slack.address.url(8080));
+    let gateway = GatewaySetup::of(&slack).with("SLACK_REDIRECT_URI", &own).start();
+    let key = gateway.tenant("acme").await;
+    let browser = Browser::default();
+    let consent = browser.begin(&gateway.connect_link(&key).await).await;
+    let callback = browser.decide(&slack, &consent, "allow").await;
+    assert!(callback.starts_with(&own), "{callback}");
+    assert_eq!(browser.get(&callback).await.status, StatusCode::OK);
+    assert_eq!(installations(&gateway, &key).await.len(), 1);
+}
+
+#[tokio::test]
+async fn pages_and_links_keep_their_addresses_to_themselves() {
+    let (_slack, gateway, key) = scene().await;
+    let link = gateway.connect_link(&key).await;
+    for url in [link, format!("{}{}?state=x", gateway.url, "/api/v1/integrations/slack/oauth/callback")] {
+        let answer = http().get(&url).send().await.unwrap();
+        assert_eq!(answer.headers()["referrer-policy"], "no-referrer", "{url}");
+        assert_eq!(answer.headers()["cache-control"], "no-store", "{url}");
+    }
+    let page =
+        http().get(format!("{}/api/v1/integrations/slack/oauth/callback", gateway.url)).send().await.unwrap();
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("frame-ancestors 'none'") && policy.contains("default-src 'none'"), "{policy}");
+}
+
+#[tokio::test]
+async fn odd_callbacks_end_on_a_page() {
+    let (_slack, gateway, _key) = scene().await;
+    let callback = format!("{}/api/v1/integrations/slack/oauth/callback", gateway.url);
+    for query in ["?state=a&state=b", "?state=%ff%fe", "?code=x", "?%", "?state="] {
+        let page = Browser::default().get(&format!("{callback}{query}")).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{query}");
+        assert!(page.html.contains("Nothing was connected"), "{query}: {}", page.html);
+    }
+    let answer = http().post(&callback).body("confirmation").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert!(answer.text().await.unwrap().contains("state_invalid"));
+}
+
+#[tokio::test]
+async fn without_oauth_there_are_no_links() {
+    let gateway = GatewaySetup::bare(Address::new()).start();
+    let key = gateway.tenant("acme").await;
+    let path = "/api/v1/integrations/slack/connect-links";
+    let (status, body) = gateway.ask(Method::POST, path, Some(&key), None, Some(json!({}))).await;
+    assert_eq!((status, body["code"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("oauth_off")));
 }

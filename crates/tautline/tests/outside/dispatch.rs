@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tautline_server::slack::signing::{self, SigningSecret};
 use tokio::sync::Notify;
 
-use crate::support::{Browser, Gateway, GatewaySetup, OK, Receiver, Reply, Slack, eventually, http};
+use crate::support::{
+    Browser, Gateway, GatewaySetup, OK, Receiver, Reply, Slack, eventually, form, http, signed,
+};
 
 const APP_SECRET: &str = "the-apps-own-signing-secret";
 
@@ -160,4 +162,83 @@ async fn a_click_is_acknowledged_at_once_and_delivered() {
     assert!(got.text().starts_with("payload=%7B"), "the form as it came");
     let (request, _) = delivery_in(&gateway, &key, "delivered").await;
     assert_eq!((&request["kind"], &request["type"]), (&json!("block_action"), &json!("approve_7")));
+}
+
+#[tokio::test]
+async fn a_command_is_run_again_if_it_surely_did_not_run() {
+    let busy = "HTTP/1.1 503 Busy\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+    let (slack, gateway, receiver, key) = scene(Reply::Say(busy)).await;
+    let came_back = slack.command("/deploy").await;
+    assert!(came_back["body"].as_str().unwrap().contains("Still working on it"), "{came_back}");
+    receiver.reply(Reply::Say("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\ndeployed"));
+    slack.wait_for_message("deployed").await;
+    let got = receiver.received();
+    assert_eq!(got.len(), 2);
+    assert_eq!(
+        (got[1].header("tautline-attempt"), got[1].header("tautline-trigger")),
+        (Some("2"), Some("expired"))
+    );
+    delivery_in(&gateway, &key, "delivered").await;
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_waits_for_may_be_long() {
+    let long = format!("HTTP/1.1 200 OK\r\ncontent-length: 200000\r\n\r\n{}", "x".repeat(200_000));
+    let (slack, gateway, receiver, key) = scene(Reply::Say(long.leak())).await;
+    slack.say("hello").await;
+    delivery_in(&gateway, &key, "delivered").await;
+    let came_back = slack.command("/deploy").await;
+    assert!(
+        came_back["body"].as_str().unwrap().contains("may not have worked"),
+        "half of it is worse: {came_back}"
+    );
+    assert_eq!(receiver.received().len(), 2, "neither is repeated");
+}
+
+#[tokio::test]
+async fn a_modal_stays_open_when_its_handler_fails() {
+    let (slack, gateway, receiver, key) =
+        scene(Reply::Say("HTTP/1.1 500 X\r\ncontent-length: 0\r\n\r\n")).await;
+    let (_, found) = gateway.get("/api/v1/integrations/slack/installations", &key).await;
+    let team = &found["installations"][0]["team"]["id"];
+    let payload = json!({
+        "type": "view_submission", "api_app_id": found["installations"][0]["app_id"], "team": { "id": team },
+        "view": { "callback_id": "order", "blocks": [{ "type": "input", "block_id": "amount" }] },
+    });
+    let url = format!("{}/api/v1/integrations/webhooks/slack", gateway.url);
+    let body = form(&[("payload", &payload.to_string())]);
+    let answer = signed(&url, "application/x-www-form-urlencoded", body).send().await.unwrap();
+    let said: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+    assert_eq!(said["response_action"], "errors");
+    assert!(said["errors"]["amount"].as_str().unwrap().contains("may still have gone through"), "{said}");
+    delivery_in(&gateway, &key, "dead").await;
+    assert_eq!(receiver.received().len(), 1, "never repeated: the person submits again");
+    drop(slack);
+}
+
+#[tokio::test]
+async fn what_finds_no_slot_has_its_turn_and_slack_its_answer() {
+    let go = Arc::new(Notify::new());
+    let (slack, gateway, receiver, key) = scene(Reply::HoldThen(go.clone(), OK)).await;
+    // As many events as there are slots, and one command more.
+    let (_, found) = gateway.get("/api/v1/integrations/slack/installations", &key).await;
+    let url = format!("{}/api/v1/integrations/webhooks/slack", gateway.url);
+    for number in 0..64 {
+        let event = json!({
+            "type": "event_callback", "api_app_id": found["installations"][0]["app_id"], "event_id": format!("Ev{number}"),
+            "team_id": found["installations"][0]["team"]["id"], "event": { "type": "message" },
+        });
+        assert_eq!(signed(&url, "application/json", event.to_string()).send().await.unwrap().status(), 200);
+    }
+    receiver.wait_for(64).await;
+    let (typed, ()) = tokio::join!(slack.command("/deploy"), async {
+        eventually("the command waits for a slot", async || {
+            let newest = gateway.inbox(&key).await.remove(0);
+            (newest["kind"] == "command" && newest["deliveries"][0]["state"] == "ready").then_some(())
+        })
+        .await;
+        receiver.reply(Reply::Say("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nin time!"));
+        go.notify_waiters();
+    });
+    assert_eq!(typed["body"], "in time!", "{typed}");
 }

@@ -69,7 +69,7 @@ async fn every_mount_has_the_same_door() {
 
         let unsigned = client().post(&url).header("content-type", JSON).body(challenge);
         let body = answered(unsigned, NotSlack).await;
-        assert_eq!(serde_json::from_str::<Value>(&body).unwrap()["error"], "invalid signature");
+        assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), json!({ "error": "invalid signature" }));
 
         let body = answered(signed(&url, JSON, event("T1", &format!("Ev{mount}"))), Taken).await;
         assert_eq!(body, "", "an event is acknowledged with nothing");
@@ -149,6 +149,7 @@ async fn what_is_signed_but_unreadable_is_400_and_what_is_too_big_413() {
         (JSON, b"".to_vec()),
         (JSON, b"{\"type\":\"event_callback\xff\"}".to_vec()),
         (JSON, b"{}".to_vec()),
+        (JSON, b"{\"type\":\"url_verification\"}".to_vec()),
         (FORM, b"text=hello".to_vec()),
         (FORM, b"payload=nothing".to_vec()),
         (FORM, b"payload=%5B%5D".to_vec()),

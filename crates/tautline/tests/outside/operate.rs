@@ -132,3 +132,16 @@ async fn errors_have_one_shape() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(document["openapi"].as_str().map(|version| &version[..2]), Some("3."));
 }
+
+#[tokio::test]
+async fn half_a_request_holds_no_connection_for_ever() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let address = Address::new();
+    let _gateway = GatewaySetup::bare(address).start();
+    let mut half = tokio::net::TcpStream::connect(address.port(8080)).await.unwrap();
+    half.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    // Ends when the gateway hangs up; were it to wait for ever, so would this test.
+    let mut rest = Vec::new();
+    half.read_to_end(&mut rest).await.unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
+}

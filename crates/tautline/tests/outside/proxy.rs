@@ -76,7 +76,17 @@ async fn refusals_have_slacks_own_shape() {
         "unknown_method",
         "Slack's own refusal"
     );
-    for withheld in ["auth.revoke", "oauth.v2.exchange", "apps.uninstall", "tooling.tokens.rotate"] {
+    assert_eq!(error(&send(http().post(url("%ff")).bearer_auth(&key)).await), "unknown_method");
+    assert_eq!(error(&send(http().post(url("..%2Foauth")).bearer_auth(&key)).await), "unknown_method");
+    let list = http()
+        .post(url("auth.test"))
+        .bearer_auth(&key)
+        .header("content-type", "application/json")
+        .body("[1]");
+    assert_eq!(error(&send(list).await), "json_not_object");
+    for withheld in
+        ["auth.revoke", "Auth.Revoke", "oauth.v2.exchange", "apps.uninstall", "tooling.tokens.rotate"]
+    {
         let answer = send(http().post(url(withheld)).bearer_auth(&key)).await;
         assert_eq!(error(&answer), "not_allowed_token_type", "{withheld}");
     }
@@ -99,6 +109,12 @@ async fn where_there_are_several_workspaces_the_key_names_one() {
     assert_eq!(error(&bare), "team_not_found");
     assert!(bare.1.to_string().contains("KEY.T0123"), "the fix is named: {}", bare.1);
     let (_, found) = gateway.get("/api/v1/integrations/slack/installations", &key).await;
+    let of_tenant = http().post(&url).bearer_auth(ADMIN_KEY).header("tautline-tenant", "acme");
+    assert_eq!(
+        error(&send(of_tenant).await),
+        "team_not_found",
+        "a platform key may name the tenant: several here, too"
+    );
     for installation in found["installations"].as_array().unwrap() {
         let team = installation["team"]["id"].as_str().unwrap();
         for key in [&key, ADMIN_KEY] {

@@ -150,7 +150,7 @@ async fn no_answer_leaves_and_no_handler_runs_before_the_commit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_lands_after_slacks_503_delivers_events_and_runs_no_command() {
-    let mut scene = Scene::new(Duration::from_millis(20)).await;
+    let mut scene = Scene::new(Duration::from_secs(2)).await;
     scene.shut();
     let (command, event) = (scene.command("/deploy"), scene.event("late"));
     let (command, event) = tokio::join!(command.send(), event.send());

@@ -9,7 +9,8 @@ pub(super) fn page(limit: Option<u32>, cursor: Option<&str>) -> ApiResult<PageRe
     let limit = limit.unwrap_or(limits::PAGE_DEFAULT);
     if limit == 0 || limit > limits::PAGE_MAX {
         let max = limits::PAGE_MAX;
-        return Err(ApiError::bad_request("invalid_limit", format!("limit is a number from 1 to {max}")));
+        return Err(ApiError::bad_request("invalid_limit", format!("limit is not from 1 to {max}"))
+            .fix("leave it out, or ask for less and follow next_cursor"));
     }
     let after = match cursor {
         None | Some("") => None,

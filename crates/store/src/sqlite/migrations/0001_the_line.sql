@@ -146,3 +146,9 @@ CREATE TABLE audit (
   subject   TEXT NOT NULL
 ) STRICT;
 CREATE INDEX audit_by_tenant ON audit (tenant_id, id);
+
+-- One row, written to see that writing works.
+CREATE TABLE readiness (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL
+) STRICT;

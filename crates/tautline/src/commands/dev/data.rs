@@ -3,7 +3,7 @@
 //! Every secret of the simulation is derived from one random seed, so that the directory holds the seed and
 //! none of the secrets themselves: as little lies about here as in a real set-up.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tautline_server::slack::signing::SigningSecret;
 use crate::config::{make_private, write_private};
 
 const SEED: &str = "dev.seed";
+const LOCK: &str = "dev.lock";
 /// A desk's day: the printed link shall still work after lunch.
 pub(super) const CONNECT_LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -27,15 +28,21 @@ pub(super) const CONNECT_LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60)
 pub(super) struct DevData {
     dir: PathBuf,
     seed: [u8; 32],
+    // Held for as long as this run lasts.
+    _lock: File,
 }
 
 impl DevData {
     /// Opens the directory, making it if it is not there. `fresh` empties it first.
     pub(super) fn open(dir: &Path, fresh: bool) -> anyhow::Result<Self> {
         if fresh {
-            forget(dir)?;
+            insist_on_ours(dir)?;
         }
         make_private(dir)?;
+        let lock = lock(dir)?;
+        if fresh {
+            forget(dir)?;
+        }
         let file = dir.join(SEED);
         if !file.exists() {
             write_private(&file, &SystemRng.array::<32>())?;
@@ -45,7 +52,7 @@ impl DevData {
         let Ok(seed) = seed.try_into() else {
             bail!("{} is damaged; start over with --fresh", file.display())
         };
-        Ok(Self { dir: dir.to_owned(), seed })
+        Ok(Self { dir: dir.to_owned(), seed, _lock: lock })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -102,20 +109,52 @@ impl DevData {
     }
 }
 
-/// Removes the directory, if it is one of ours.
-fn forget(dir: &Path) -> anyhow::Result<()> {
+/// `--fresh` empties only what an earlier run made.
+fn insist_on_ours(dir: &Path) -> anyhow::Result<()> {
     let is_empty = match fs::read_dir(dir) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
         Err(error) => return Err(error).with_context(|| format!("cannot look into {}", dir.display())),
     };
-    if is_empty {
-        return Ok(());
-    }
-    if !dir.join(SEED).exists() {
+    if !is_empty && !dir.join(SEED).exists() {
         bail!("{} is not empty and was not made by tautline dev; --fresh leaves it alone", dir.display());
     }
-    fs::remove_dir_all(dir).with_context(|| format!("cannot remove {}", dir.display()))
+    Ok(())
+}
+
+/// One run at a time: a second would work on files that the first holds open.
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join(LOCK);
+    let lock = File::options().create(true).truncate(false).write(true).open(&path);
+    let lock = lock.with_context(|| format!("cannot write {}", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            bail!(
+                "another tautline dev is using {}; stop it, or give this one a directory with --data",
+                dir.display()
+            )
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Removes everything but the lock.
+fn forget(dir: &Path) -> anyhow::Result<()> {
+    let remove = || -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            match path.is_dir() {
+                _ if path.ends_with(LOCK) => {}
+                true => fs::remove_dir_all(path)?,
+                false => fs::remove_file(path)?,
+            }
+        }
+        Ok(())
+    };
+    remove().with_context(|| format!("cannot empty {}", dir.display()))
 }
 
 #[cfg(test)]
@@ -129,6 +168,18 @@ mod tests {
         let first = DevData::open(&dir, false).unwrap().api_key();
         assert_eq!(DevData::open(&dir, false).unwrap().api_key(), first);
         assert_ne!(DevData::open(&dir, true).unwrap().api_key(), first);
+    }
+
+    #[test]
+    fn one_run_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("dev");
+        let first = DevData::open(&dir, false).unwrap();
+        let error = DevData::open(&dir, true).err().unwrap().to_string();
+        assert!(error.contains("--data"), "{error}");
+        assert!(dir.join(SEED).exists(), "--fresh takes nothing from a run that goes on");
+        drop(first);
+        assert!(DevData::open(&dir, true).is_ok());
     }
 
     #[test]

@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 use clap::Args;
 use tautline_server::core::access::{ApiKey, Scope};
-use tautline_server::core::connect::{ConnectLink, SecretHash, new_secret};
+use tautline_server::core::connect::ConnectLink;
 use tautline_server::core::{
     Clock as _, KeyId, LinkId, Rng, Store, SystemClock, SystemRng, Tenant, TenantId,
 };
+use tautline_server::core::{SecretHash, new_secret};
 use tautline_server::dispatch::Handler;
 use tautline_server::slack::{Token, below, oauth, scopes};
-use tautline_server::{Forward, OAuth, Ports, Server, Settings, Tuning};
+use tautline_server::{CALLBACK_PATH, Forward, INBOUND_PATH, OAuth, Ports, Server, Settings, Tuning};
 use tautline_sim::{Registration, RetryWaits, Sim};
 use tautline_store::Keyring;
 use url::Url;
@@ -43,8 +44,15 @@ pub(crate) struct Options {
     #[arg(long)]
     fresh: bool,
     /// Your Bolt app's URL, such as http://localhost:3000/slack/events; without it, a built-in echo answers.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = http_url)]
     forward: Option<Url>,
+}
+
+fn http_url(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        _ => Err("not an http URL; write it whole, such as http://localhost:3000/slack/events".to_owned()),
+    }
 }
 
 const TENANT: &str = "acme";
@@ -66,12 +74,13 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
             client_secret: data.client_secret(),
             signing_secret: data.signing_secret(),
             redirect_urls: vec![settings.redirect_uri.to_string()],
-            request_url: below(&public_url, "api/v1/integrations/webhooks/slack"),
+            request_url: below(&public_url, INBOUND_PATH.trim_start_matches('/')),
             bot_name: BOT_NAME.to_owned(),
         },
         state_file: Some(data.file("slack.json")),
         seed: u64::from_le_bytes(SystemRng.array()),
         retry_waits: RetryWaits::SLACKS,
+        patience: None,
     })?;
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let vault = Arc::new(Keyring::single("dev", data.encryption_key(), rng.clone()));
@@ -93,8 +102,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         forward: options.forward.as_ref(),
         data: &data,
     });
-    let (served, simulated) = tokio::join!(server.serve(gateway, stop.clone()), sim.serve(slack, stop));
-    served?;
+    let ((), simulated) = tokio::join!(server.serve(gateway, stop.clone()), sim.serve(slack, stop));
     simulated?;
     Ok(())
 }
@@ -111,7 +119,7 @@ fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&
         single_workspace: false,
         oauth: OAuth::On(oauth::Client { id: data.client_id(), secret: Token::new(data.client_secret()) }),
         bot_scopes: scopes::parse(scopes::DEFAULT_BOT_SCOPES),
-        redirect_uri: below(public_url, "api/v1/integrations/slack/oauth/callback"),
+        redirect_uri: below(public_url, CALLBACK_PATH.trim_start_matches('/')),
         return_origins: Vec::new(),
         admin_key: Some(SecretHash::of(&data.admin_key())),
         bot_token: None,

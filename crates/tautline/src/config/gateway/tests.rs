@@ -15,7 +15,7 @@ fn nothing_is_needed_to_start_and_what_is_off_says_what_to_set() {
     let config = read(&[]);
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.settings.public_url.as_str(), "http://localhost:8080/");
-    assert_eq!(config.settings.redirect_uri.path(), CALLBACK);
+    assert_eq!(config.settings.redirect_uri.path(), CALLBACK_PATH);
     assert_eq!(config.settings.bot_scopes.len(), 15);
     let off = config.off.iter().map(|off| off.what).collect::<Vec<_>>();
     assert_eq!(off, ["inbound", "connect", "dispatch", "the API"]);

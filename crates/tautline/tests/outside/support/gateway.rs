@@ -12,7 +12,8 @@ use super::{Address, Process, Slack, http};
 /// The platform's key in every test.
 pub const ADMIN_KEY: &str = "admin-key-of-the-tests-0123456789abcdef";
 const PORT: u16 = 8080;
-const ENCRYPTION_KEYS: &str = "k1:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
+/// What seals, in every test.
+pub const ENCRYPTION_KEYS: &str = "k1:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 
 /// How a gateway is started.
 pub struct GatewaySetup {

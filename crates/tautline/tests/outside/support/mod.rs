@@ -8,7 +8,7 @@ mod receiver;
 mod slack;
 
 pub use address::Address;
-pub use gateway::{ADMIN_KEY, Gateway, GatewaySetup, tautline};
+pub use gateway::{ADMIN_KEY, ENCRYPTION_KEYS, Gateway, GatewaySetup, tautline};
 pub use people::{Browser, form};
 pub use process::{Process, eventually};
 pub use receiver::{OK, Receiver, Reply};

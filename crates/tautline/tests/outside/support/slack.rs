@@ -40,7 +40,10 @@ impl Slack {
                 client_id: CLIENT_ID.into(),
                 client_secret: CLIENT_SECRET.into(),
                 signing_secret: SigningSecret::new(SIGNING_SECRET).unwrap(),
-                redirect_urls: vec![format!("{gateway}/api/v1/integrations/slack/oauth/callback")],
+                redirect_urls: vec![
+                    format!("{gateway}/api/v1/integrations/slack/oauth/callback"),
+                    format!("{gateway}/slack/oauth_redirect"),
+                ],
                 request_url: format!("{gateway}/api/v1/integrations/webhooks/slack").parse().unwrap(),
                 bot_name: "tautline".into(),
             },
@@ -52,6 +55,7 @@ impl Slack {
                 Duration::from_millis(200),
                 Duration::from_millis(400),
             ]),
+            patience: Some(Duration::from_secs(30)),
         })
         .unwrap();
         let stop = CancellationToken::new();

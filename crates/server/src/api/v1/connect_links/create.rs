@@ -7,14 +7,15 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tautline_core::access::Scope;
-use tautline_core::connect::{ConnectLink, SecretHash, new_secret};
+use tautline_core::connect::ConnectLink;
 use tautline_core::{LinkId, limits};
+use tautline_core::{SecretHash, new_secret};
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::ForTenant;
 use crate::error::{ApiJson, ApiResult, ErrorBody};
-use crate::installations::start::checked_return_to;
+use crate::installations::start::{checked_return_to, client};
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -43,6 +44,7 @@ pub(crate) struct CreatedConnectLink {
         (status = 201, description = "The link, shown this once", body = CreatedConnectLink),
         (status = 400, description = "return_to is not allowed", body = ErrorBody),
         (status = 404, description = "No such tenant", body = ErrorBody),
+        (status = 503, description = "OAuth is off", body = ErrorBody),
     ),
 )]
 pub(crate) async fn create(
@@ -51,6 +53,7 @@ pub(crate) async fn create(
     ApiJson(new): ApiJson<NewConnectLink>,
 ) -> ApiResult<(StatusCode, Json<CreatedConnectLink>)> {
     let (_, tenant) = caller.may(Scope::Manage)?;
+    client(&app)?;
     let return_to = checked_return_to(&app, new.return_to)?;
     let (now, secret) = (app.clock.now(), new_secret(app.rng.as_ref()));
     let id = LinkId::generate(now, app.rng.as_ref());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use tautline_core::RequestId;
 use tautline_core::access::Scope;
@@ -14,7 +14,7 @@ use super::list::only_platform;
 use super::view::{FullRequestBody, full};
 use crate::app::App;
 use crate::auth::Anyone;
-use crate::error::{ApiError, ApiQuery, ApiResult, ErrorBody};
+use crate::error::{ApiError, ApiPath, ApiQuery, ApiResult, ErrorBody};
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -38,11 +38,14 @@ pub(crate) struct Wanted {
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     caller: Anyone,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath<String>,
     ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> ApiResult<Json<FullRequestBody>> {
     let caller = caller.may(Scope::Read)?;
-    let unknown = || ApiError::not_found("request_unknown", format!("there is no request {id:?}"));
+    let unknown = || {
+        ApiError::not_found("request_unknown", format!("there is no request {id:?}"))
+            .fix("GET /api/v1/inbox lists this tenant's requests")
+    };
     let request_id: RequestId = id.parse().map_err(|_| unknown())?;
     let found = if wanted.unclaimed {
         only_platform(&caller)?;

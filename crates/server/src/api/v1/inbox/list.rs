@@ -90,7 +90,8 @@ pub(super) fn only_platform(caller: &Anyone) -> ApiResult<()> {
         return Ok(());
     }
     let error = "unclaimed requests are for platform keys";
-    Err(ApiError::new(StatusCode::FORBIDDEN, "platform_key_required", error))
+    Err(ApiError::new(StatusCode::FORBIDDEN, "platform_key_required", error)
+        .fix("use TAUTLINE_ADMIN_KEY, or a key made without a tenant"))
 }
 
 fn kind(name: &str) -> ApiResult<Kind> {

@@ -7,8 +7,8 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tautline_core::access::{ApiKey, KEY_PREFIX, Scope};
-use tautline_core::connect::{SecretHash, new_secret};
 use tautline_core::{KeyId, TenantId};
+use tautline_core::{SecretHash, new_secret};
 use utoipa::ToSchema;
 
 use crate::app::App;

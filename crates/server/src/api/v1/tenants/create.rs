@@ -54,6 +54,7 @@ pub(crate) async fn create(
     platform.may(Scope::Manage)?;
     let id: TenantId = new.id.parse().map_err(|error: tautline_core::TenantIdError| {
         ApiError::bad_request("invalid_tenant_id", error.to_string())
+            .fix("choose an id that stays the same for as long as the customer does")
     })?;
     if id.is_home() {
         return Err(ApiError::new(StatusCode::CONFLICT, "tenant_reserved", "\"home\" is the company itself")
@@ -61,7 +62,8 @@ pub(crate) async fn create(
     }
     if new.name.as_ref().is_some_and(|name| name.chars().count() > limits::TENANT_NAME_CHARS) {
         let limit = limits::TENANT_NAME_CHARS;
-        return Err(ApiError::bad_request("invalid_name", format!("a name has at most {limit} characters")));
+        return Err(ApiError::bad_request("invalid_name", format!("a name has at most {limit} characters"))
+            .fix("shorten it"));
     }
     let tenant = Tenant { id, name: new.name, created_at: app.clock.now() };
     let (status, tenant) = match app.store.tenant_record(tenant).await? {

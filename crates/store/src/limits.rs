@@ -1,0 +1,15 @@
+//! The store's own limits. Those that others must know are in `tautline_core::limits`.
+
+use std::time::Duration;
+
+/// Connections that look things up on the way of a request. More would not read faster: SQLite's pages are in
+/// the machine's own cache.
+pub(crate) const LOOKUP_READERS: usize = 3;
+/// Connections that make lists, apart from the others: a long list must not keep Slack waiting.
+pub(crate) const LIST_READERS: usize = 2;
+/// How long a connection waits for a lock that some other program holds on the file (a backup tool, say).
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
+/// Prepared statements that a connection keeps: more than there are in the code.
+pub(crate) const STATEMENTS: usize = 64;
+/// Rows that one reap changes, so that it stays short beside the traffic. The next one takes the rest.
+pub(crate) const REAP_BATCH: i64 = 500;

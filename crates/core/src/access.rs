@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::names::names;
 use crate::{KeyId, SecretHash, StoreResult, TenantId, Timestamp};
 
@@ -61,7 +62,12 @@ pub const KEY_PREFIX: &str = "tl_";
 #[async_trait]
 pub trait Keys {
     /// Keeps a key by its secret's hash.
-    async fn key_store(&self, key: ApiKey, secret: SecretHash) -> StoreResult<()>;
+    async fn key_store(
+        &self,
+        key: ApiKey,
+        secret: SecretHash,
+        idempotency: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<()>>;
 
     /// The key behind a secret.
     async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>>;

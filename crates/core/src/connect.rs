@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::{LinkId, Purpose, Rng, SecretHash, StoreResult, TenantId, Timestamp, Vault, limits, new_secret};
 
 /// A link with which somebody, without further credentials, connects a workspace to a tenant.
@@ -98,7 +99,8 @@ pub trait Connects {
         link: ConnectLink,
         secret: SecretHash,
         now: Timestamp,
-    ) -> StoreResult<()>;
+        key: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<()>>;
 
     /// The link behind a secret, if it is neither consumed nor expired.
     async fn connect_link(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<ConnectLink>>;

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod connect;
 pub mod delivery;
 pub mod endpoint;
+pub mod idempotency;
 pub mod inbox;
 pub mod installation;
 pub mod kinds;

@@ -80,6 +80,8 @@ pub const INTERACTION_LIFE: Duration = Duration::from_secs(30 * 60);
 pub const PAGE_DEFAULT: u32 = 50;
 /// Entries on a page at most.
 pub const PAGE_MAX: u32 = 500;
+/// An `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// A tenant's name.
 pub const TENANT_NAME_CHARS: usize = 200;
 

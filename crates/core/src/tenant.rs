@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use async_trait::async_trait;
 
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::{StoreResult, Timestamp};
 
 /// A tenant's id: 1 to 48 of `[A-Za-z0-9_-]`. It never changes.
@@ -83,7 +84,11 @@ pub enum TenantRecorded {
 #[async_trait]
 pub trait Tenants {
     /// Makes a tenant known. Again is no harm, and changes nothing.
-    async fn tenant_record(&self, tenant: Tenant) -> StoreResult<TenantRecorded>;
+    async fn tenant_record(
+        &self,
+        tenant: Tenant,
+        key: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<TenantRecorded>>;
 
     /// One tenant.
     async fn tenant(&self, id: &TenantId) -> StoreResult<Option<Tenant>>;

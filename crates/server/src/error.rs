@@ -6,8 +6,8 @@
 use std::error::Error;
 
 use axum::Json;
+use axum::extract::FromRequestParts;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -116,11 +116,6 @@ impl IntoResponse for ApiError {
         }
     }
 }
-
-/// A JSON body whose faults are told in our shape.
-#[derive(FromRequest)]
-#[from_request(via(axum::Json), rejection(ApiError))]
-pub(crate) struct ApiJson<T>(pub(crate) T);
 
 /// A query whose faults are told in our shape.
 #[derive(FromRequestParts)]

@@ -16,7 +16,7 @@ use crate::error::chain;
 /// Makes the reserved tenant known.
 pub(crate) async fn record_tenant(app: &App) -> StoreResult<()> {
     let home = Tenant { id: TenantId::home(), name: Some("Home".to_owned()), created_at: app.clock.now() };
-    app.store.tenant_record(home).await.map(drop)
+    app.store.tenant_record(home, None).await.map(drop)
 }
 
 /// Makes the bot token's workspace an installation of `home`; tries until Slack can be asked.

@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::SecretHash;
 use tautline_core::connect::{ConnectLink, Connects};
+use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{LinkId, StoreResult, TenantId, Timestamp};
 
+use super::idempotency::once;
 use super::{SqliteStore, value};
 
 #[async_trait]
@@ -15,8 +17,9 @@ impl Connects for SqliteStore {
         link: ConnectLink,
         secret: SecretHash,
         now: Timestamp,
-    ) -> StoreResult<()> {
-        let stored = self.writer.write(move |connection| {
+        key: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<()>> {
+        let store = move |connection: &Connection| {
             connection
                 .prepare_cached(
                     "INSERT INTO connect_links (id, tenant_id, secret_hash, return_to, created_at, expires_at)
@@ -31,8 +34,8 @@ impl Connects for SqliteStore {
                     link.expires_at.as_micros(),
                 ])?;
             Ok(())
-        });
-        stored.await
+        };
+        self.writer.write(move |connection| once(connection, key.as_ref(), || store(connection))).await
     }
 
     async fn connect_link(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<ConnectLink>> {

@@ -1,18 +1,25 @@
 //! API keys, known by the hash of their secret.
 
 use async_trait::async_trait;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::SecretHash;
 use tautline_core::access::{ApiKey, Keys, Scope};
+use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{KeyId, StoreResult, TenantId};
 
+use super::idempotency::once;
 use super::{SqliteStore, value};
 
 #[async_trait]
 impl Keys for SqliteStore {
-    async fn key_store(&self, key: ApiKey, secret: SecretHash) -> StoreResult<()> {
+    async fn key_store(
+        &self,
+        key: ApiKey,
+        secret: SecretHash,
+        idempotency: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<()>> {
         let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
-        let stored = self.writer.write(move |connection| {
+        let store = move |connection: &Connection| {
             connection
                 .prepare_cached(
                     "INSERT INTO api_keys (id, tenant_id, secret_hash, scopes, created_at) VALUES (?, ?, ?, ?, ?)
@@ -26,8 +33,10 @@ impl Keys for SqliteStore {
                     key.created_at.as_micros(),
                 ])?;
             Ok(())
-        });
-        stored.await
+        };
+        self.writer
+            .write(move |connection| once(connection, idempotency.as_ref(), || store(connection)))
+            .await
     }
 
     async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>> {

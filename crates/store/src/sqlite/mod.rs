@@ -6,6 +6,7 @@ mod connects;
 mod deliveries;
 mod endpoints;
 mod failure;
+mod idempotency;
 mod inbox;
 mod installations;
 mod keys;

@@ -2,14 +2,20 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{StoreResult, Tenant, TenantId, TenantRecorded, Tenants};
 
+use super::idempotency::once;
 use super::{SqliteStore, value};
 
 #[async_trait]
 impl Tenants for SqliteStore {
-    async fn tenant_record(&self, tenant: Tenant) -> StoreResult<TenantRecorded> {
-        let recorded = self.writer.write(move |connection| {
+    async fn tenant_record(
+        &self,
+        tenant: Tenant,
+        key: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<TenantRecorded>> {
+        let record = move |connection: &Connection| {
             let inserted = connection
                 .prepare_cached(
                     "INSERT INTO tenants (id, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -20,8 +26,8 @@ impl Tenants for SqliteStore {
             }
             let existing = find(connection, &tenant.id)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
             Ok(TenantRecorded::Existing(existing))
-        });
-        recorded.await
+        };
+        self.writer.write(move |connection| once(connection, key.as_ref(), || record(connection))).await
     }
 
     async fn tenant(&self, id: &TenantId) -> StoreResult<Option<Tenant>> {

@@ -13,7 +13,7 @@ pub async fn a_link_works_until_it_is_consumed_or_expires(scene: &Scene) {
     let link =
         ConnectLink { id, tenant: scene.acme.clone(), return_to: Some("/x".into()), expires_at: later(60) };
     let secret = SecretHash::of("secret");
-    scene.store.connect_link_store(link.clone(), secret, NOW).await.unwrap();
+    scene.store.connect_link_store(link.clone(), secret, NOW, None).await.unwrap();
     assert_eq!(scene.store.connect_link(SecretHash::of("guess"), NOW).await.unwrap(), None);
     assert_eq!(scene.store.connect_link(secret, later(59)).await.unwrap(), Some(link.clone()));
     assert_eq!(scene.store.connect_link(secret, later(60)).await.unwrap(), None, "expired");

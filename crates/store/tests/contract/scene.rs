@@ -37,7 +37,7 @@ impl Scene {
         let store = engine.store.clone();
         let [acme, globex]: [TenantId; 2] = ["acme", "globex"].map(|id| id.parse().unwrap());
         for id in [&acme, &globex] {
-            store.tenant_record(Tenant { id: id.clone(), name: None, created_at: NOW }).await.unwrap();
+            store.tenant_record(Tenant { id: id.clone(), name: None, created_at: NOW }, None).await.unwrap();
         }
         let echo =
             Declared { name: "echo".into(), target: Target::InProcess, filters: vec![Filter::everything()] };

@@ -4,7 +4,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADMIN_KEY, Address, Browser, Gateway, GatewaySetup, OK, Receiver, Reply, Slack, form, signed,
+    ADMIN_KEY, Address, Browser, Gateway, GatewaySetup, OK, Receiver, Reply, Slack, form, http, signed,
 };
 
 const DOOR: &str = "/api/v1/integrations/webhooks/slack";
@@ -188,4 +188,46 @@ async fn tenants_and_keys_are_the_platforms_to_make() {
     let (status, answer) =
         gateway.ask(reqwest::Method::POST, links, Some(secret), None, Some(json!({}))).await;
     assert_eq!((status, answer["code"].as_str()), (StatusCode::FORBIDDEN, Some("scope_missing")));
+}
+
+#[tokio::test]
+async fn a_post_that_is_sent_again_makes_nothing_twice() {
+    let slack = Slack::start().await;
+    let gateway = GatewaySetup::of(&slack).start();
+    let tenant_key = gateway.tenant("acme").await;
+    let ask = async |path: &str, auth: &str, key: &str, body: Value| {
+        let request =
+            http().post(format!("{}{path}", gateway.url)).bearer_auth(auth).header("idempotency-key", key);
+        let answer =
+            request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        let status = answer.status();
+        (status, serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap())
+    };
+    let new = json!({ "id": "globex", "name": "Globex" });
+    let first = ask("/api/v1/tenants", ADMIN_KEY, "k-1", new.clone()).await;
+    assert_eq!(first.0, StatusCode::CREATED);
+    assert_eq!(ask("/api/v1/tenants", ADMIN_KEY, "k-1", new).await, first, "the same answer");
+    let (status, body) = ask("/api/v1/tenants", ADMIN_KEY, "k-1", json!({ "id": "other" })).await;
+    assert_eq!((status, body["code"].as_str()), (StatusCode::CONFLICT, Some("idempotency_conflict")));
+
+    let links = "/api/v1/integrations/slack/connect-links";
+    for (path, auth, body) in [
+        ("/api/v1/keys", ADMIN_KEY, json!({ "tenant": "acme", "scopes": ["read"] })),
+        (links, tenant_key.as_str(), json!({})),
+    ] {
+        assert_eq!(ask(path, auth, "k-2", body.clone()).await.0, StatusCode::CREATED, "{path}");
+        let (status, again) = ask(path, auth, "k-2", body.clone()).await;
+        assert_eq!(
+            (status, again["code"].as_str()),
+            (StatusCode::CONFLICT, Some("already_created")),
+            "{path}"
+        );
+        assert_eq!(
+            ask(path, auth, "k-3", body).await.0,
+            StatusCode::CREATED,
+            "{path}: another key, another thing"
+        );
+    }
+    let (status, body) = ask("/api/v1/tenants", ADMIN_KEY, &"k".repeat(300), json!({ "id": "x" })).await;
+    assert_eq!((status, body["code"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_idempotency_key")));
 }

@@ -1,6 +1,7 @@
 //! Version 1.
 
 pub(crate) mod connect_links;
+mod creating;
 pub(crate) mod inbox;
 pub(crate) mod installations;
 pub(crate) mod keys;

@@ -147,6 +147,16 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE INDEX audit_by_tenant ON audit (tenant_id, id);
 
+-- By whom and for what a POST was made before.
+CREATE TABLE idempotency_keys (
+  scope        TEXT NOT NULL,
+  key          TEXT NOT NULL,
+  request_hash BLOB NOT NULL,
+  at           INTEGER NOT NULL,
+  PRIMARY KEY (scope, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (at);
+
 -- One row, written to see that writing works.
 CREATE TABLE readiness (
   id INTEGER PRIMARY KEY,

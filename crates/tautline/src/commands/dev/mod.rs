@@ -132,13 +132,15 @@ fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&
 async fn furnish(store: &dyn Store, data: &DevData, public_url: &Url, rng: &dyn Rng) -> anyhow::Result<Url> {
     let now = SystemClock.now();
     let tenant: TenantId = TENANT.parse()?;
-    store.tenant_record(Tenant { id: tenant.clone(), name: Some("Acme".into()), created_at: now }).await?;
+    store
+        .tenant_record(Tenant { id: tenant.clone(), name: Some("Acme".into()), created_at: now }, None)
+        .await?;
     let id = KeyId::generate(now, rng);
     let key = ApiKey { id, tenant: Some(tenant.clone()), scopes: Scope::ALL.to_vec(), created_at: now };
-    store.key_store(key, SecretHash::of(&data.api_key())).await?;
+    store.key_store(key, SecretHash::of(&data.api_key()), None).await?;
     let secret = new_secret(rng);
     let expires_at = now.after(data::CONNECT_LINK_LIFE);
     let link = ConnectLink { id: LinkId::generate(now, rng), tenant, return_to: None, expires_at };
-    store.connect_link_store(link, SecretHash::of(&secret), now).await?;
+    store.connect_link_store(link, SecretHash::of(&secret), now, None).await?;
     Ok(below(public_url, &format!("api/v1/integrations/slack/connect-links/{secret}")))
 }

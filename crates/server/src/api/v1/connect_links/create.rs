@@ -12,9 +12,10 @@ use tautline_core::{LinkId, limits};
 use tautline_core::{SecretHash, new_secret};
 use utoipa::ToSchema;
 
+use crate::api::v1::creating::{Creating, made_once};
 use crate::app::App;
 use crate::auth::ForTenant;
-use crate::error::{ApiJson, ApiResult, ErrorBody};
+use crate::error::{ApiResult, ErrorBody};
 use crate::installations::start::{checked_return_to, client};
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -39,9 +40,11 @@ pub(crate) struct CreatedConnectLink {
     post,
     path = "/api/v1/integrations/slack/connect-links",
     tag = "installations",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body make nothing twice")),
     request_body = NewConnectLink,
     responses(
         (status = 201, description = "The link, shown this once", body = CreatedConnectLink),
+        (status = 409, description = "The Idempotency-Key was used before", body = ErrorBody),
         (status = 400, description = "return_to is not allowed", body = ErrorBody),
         (status = 404, description = "No such tenant", body = ErrorBody),
         (status = 503, description = "OAuth is off", body = ErrorBody),
@@ -50,16 +53,17 @@ pub(crate) struct CreatedConnectLink {
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     caller: ForTenant,
-    ApiJson(new): ApiJson<NewConnectLink>,
+    creating: Creating<NewConnectLink>,
 ) -> ApiResult<(StatusCode, Json<CreatedConnectLink>)> {
-    let (_, tenant) = caller.may(Scope::Manage)?;
+    let (caller, tenant) = caller.may(Scope::Manage)?;
+    let (once, new) = (creating.key_of(&caller, tenant.as_str(), app.clock.now()), creating.body);
     client(&app)?;
     let return_to = checked_return_to(&app, new.return_to)?;
     let (now, secret) = (app.clock.now(), new_secret(app.rng.as_ref()));
     let id = LinkId::generate(now, app.rng.as_ref());
     let expires_at = now.after(limits::CONNECT_LINK);
     let link = ConnectLink { id, tenant, return_to, expires_at };
-    app.store.connect_link_store(link, SecretHash::of(&secret), now).await?;
+    made_once(app.store.connect_link_store(link, SecretHash::of(&secret), now, once).await?)?;
     let url = app.settings.public(&format!("/api/v1/integrations/slack/connect-links/{secret}"));
     let body = CreatedConnectLink { id, url: url.into(), expires_at: expires_at.to_string() };
     Ok((StatusCode::CREATED, Json(body)))

@@ -11,9 +11,10 @@ use tautline_core::{KeyId, TenantId};
 use tautline_core::{SecretHash, new_secret};
 use utoipa::ToSchema;
 
+use crate::api::v1::creating::{Creating, made_once};
 use crate::app::App;
 use crate::auth::Platform;
-use crate::error::{ApiError, ApiJson, ApiResult, ErrorBody};
+use crate::error::{ApiError, ApiResult, ErrorBody};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,9 +43,11 @@ pub(crate) struct CreatedKey {
     post,
     path = "/api/v1/keys",
     tag = "keys",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body make nothing twice")),
     request_body = NewKey,
     responses(
         (status = 201, description = "The key, shown this once", body = CreatedKey),
+        (status = 409, description = "The Idempotency-Key was used before", body = ErrorBody),
         (status = 400, description = "No such scope", body = ErrorBody),
         (status = 403, description = "Not a platform key", body = ErrorBody),
         (status = 404, description = "No such tenant", body = ErrorBody),
@@ -53,9 +56,10 @@ pub(crate) struct CreatedKey {
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     platform: Platform,
-    ApiJson(new): ApiJson<NewKey>,
+    creating: Creating<NewKey>,
 ) -> ApiResult<(StatusCode, Json<CreatedKey>)> {
-    platform.may(Scope::Manage)?;
+    let caller = platform.may(Scope::Manage)?;
+    let (once, new) = (creating.key_of(&caller, "", app.clock.now()), creating.body);
     let scopes = new.scopes.iter().map(|name| scope(name)).collect::<ApiResult<Vec<_>>>()?;
     if scopes.is_empty() {
         return Err(ApiError::bad_request("scopes_empty", "a key without scopes could do nothing")
@@ -70,7 +74,7 @@ pub(crate) async fn create(
     let id = KeyId::generate(now, app.rng.as_ref());
     let names = scopes.iter().map(|scope| scope.as_str()).collect();
     let key = ApiKey { id, tenant: tenant.clone(), scopes, created_at: now };
-    app.store.key_store(key, SecretHash::of(&secret)).await?;
+    made_once(app.store.key_store(key, SecretHash::of(&secret), once).await?)?;
     let tenant = tenant.map(|tenant| tenant.to_string());
     Ok((StatusCode::CREATED, Json(CreatedKey { id, key: secret, tenant, scopes: names })))
 }

@@ -7,12 +7,14 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tautline_core::access::Scope;
+use tautline_core::idempotency::Once;
 use tautline_core::{Tenant, TenantId, TenantRecorded, limits};
 use utoipa::ToSchema;
 
+use crate::api::v1::creating::{Creating, conflict};
 use crate::app::App;
 use crate::auth::Platform;
-use crate::error::{ApiError, ApiJson, ApiResult, ErrorBody};
+use crate::error::{ApiError, ApiResult, ErrorBody};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,10 +40,12 @@ pub(crate) struct TenantBody {
     post,
     path = "/api/v1/tenants",
     tag = "tenants",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key and body make nothing twice")),
     request_body = NewTenant,
     responses(
         (status = 201, description = "Known now", body = TenantBody),
         (status = 200, description = "Known before; nothing was changed", body = TenantBody),
+        (status = 409, description = "The Idempotency-Key was used before", body = ErrorBody),
         (status = 400, description = "Not a tenant id", body = ErrorBody),
         (status = 403, description = "Not a platform key", body = ErrorBody),
     ),
@@ -49,9 +53,10 @@ pub(crate) struct TenantBody {
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     platform: Platform,
-    ApiJson(new): ApiJson<NewTenant>,
+    creating: Creating<NewTenant>,
 ) -> ApiResult<(StatusCode, Json<TenantBody>)> {
-    platform.may(Scope::Manage)?;
+    let caller = platform.may(Scope::Manage)?;
+    let (once, new) = (creating.key_of(&caller, "", app.clock.now()), creating.body);
     let id: TenantId = new.id.parse().map_err(|error: tautline_core::TenantIdError| {
         ApiError::bad_request("invalid_tenant_id", error.to_string())
             .fix("choose an id that stays the same for as long as the customer does")
@@ -65,10 +70,16 @@ pub(crate) async fn create(
         return Err(ApiError::bad_request("invalid_name", format!("a name has at most {limit} characters"))
             .fix("shorten it"));
     }
-    let tenant = Tenant { id, name: new.name, created_at: app.clock.now() };
-    let (status, tenant) = match app.store.tenant_record(tenant).await? {
-        TenantRecorded::Created(tenant) => (StatusCode::CREATED, tenant),
-        TenantRecorded::Existing(tenant) => (StatusCode::OK, tenant),
+    let tenant = Tenant { id: id.clone(), name: new.name, created_at: app.clock.now() };
+    let (status, tenant) = match app.store.tenant_record(tenant, once).await? {
+        Once::Done(TenantRecorded::Created(tenant)) => (StatusCode::CREATED, tenant),
+        Once::Done(TenantRecorded::Existing(tenant)) => (StatusCode::OK, tenant),
+        // The same answer as then, as far as it can be told: the tenant stands.
+        Once::Before => match app.store.tenant(&id).await? {
+            Some(tenant) => (StatusCode::CREATED, tenant),
+            None => return Err(conflict()),
+        },
+        Once::Conflict => return Err(conflict()),
     };
     let Tenant { id, name, created_at } = tenant;
     Ok((status, Json(TenantBody { id: id.to_string(), name, created_at: created_at.to_string() })))

@@ -6,7 +6,8 @@ const { SLACK_SIGNING_SECRET, TAUTLINE_URL, TAUTLINE_KEY, HOST = '127.0.0.1', PO
 
 const app = new bolt.App({
   signingSecret: SLACK_SIGNING_SECRET,
-  authorize: async () => ({ botToken: TAUTLINE_KEY }),
+  // The key names the workspace too, so that a tenant may have several.
+  authorize: async ({ teamId, enterpriseId }) => ({ botToken: `${TAUTLINE_KEY}.${teamId ?? enterpriseId}` }),
   clientOptions: { slackApiUrl: `${TAUTLINE_URL}/slack/api/` },
 });
 

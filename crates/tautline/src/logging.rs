@@ -11,7 +11,11 @@ pub(crate) fn start(environment: &Environment, default: &str) -> Result<(), Prob
     let mut problems = Problems::default();
     let wanted = environment.get("TAUTLINE_LOG", &mut problems).unwrap_or_else(|| default.to_owned());
     let format = environment.get("TAUTLINE_LOG_FORMAT", &mut problems);
-    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| {
+    // The filter's own notation takes any word for the name of a module, and would silence everything else.
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_word = !wanted.contains(['=', ',']) && !levels.contains(&wanted.to_ascii_lowercase().as_str());
+    let read = if is_word { None } else { EnvFilter::try_new(&wanted).ok() };
+    let filter = read.unwrap_or_else(|| {
         problems.add("TAUTLINE_LOG is not a level (error, warn, info, debug, trace) or a filter such as info,tautline_server=debug");
         EnvFilter::new(default)
     });

@@ -119,9 +119,12 @@ impl FromRequestParts<Arc<App>> for Anyone {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let unauthorized = |error: &str| {
-            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", error).fix(
-                "send a key as Authorization: Bearer …; a platform key makes them with POST /api/v1/keys",
-            )
+            ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", error).fix(match app.settings.admin_key {
+                Some(_) => {
+                    "send a key as Authorization: Bearer …; a platform key makes them with POST /api/v1/keys"
+                }
+                None => "the gateway's operator: set TAUTLINE_ADMIN_KEY, the first key",
+            })
         };
         let key = bearer(&parts.headers).ok_or_else(|| unauthorized("this needs an API key"))?;
         let caller = caller(app, key).await?.ok_or_else(|| unauthorized("this API key is unknown"))?;

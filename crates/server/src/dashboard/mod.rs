@@ -40,7 +40,10 @@ pub(crate) async fn index(State(app): State<Arc<App>>) -> Response {
                 OAuth::Off { fix } => Some(fix.clone()),
             },
         },
-        Feature { name: "Dispatch", fix: off(app.endpoints.is_empty(), "set TAUTLINE_FORWARD_URL") },
+        Feature {
+            name: "Dispatch",
+            fix: off(app.endpoints.is_empty(), "set TAUTLINE_FORWARD_URL and TAUTLINE_FORWARD_SECRET"),
+        },
     ];
     let on_loopback = settings.slack_url.scheme() == "http";
     let simulated_slack = on_loopback.then(|| settings.slack_url.to_string());

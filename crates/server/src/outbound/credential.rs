@@ -117,10 +117,13 @@ fn take_from_multipart(boundary: &str, body: Bytes) -> (Option<String>, Bytes) {
 
 fn is_token(part: &[u8]) -> bool {
     let head = part.split(|byte| *byte == b'\n').skip(1).take_while(|line| !line.trim_ascii().is_empty());
-    head.map(|line| String::from_utf8_lossy(line).to_ascii_lowercase()).any(|line| {
-        line.starts_with("content-disposition:")
-            && (line.contains(" name=\"token\"") || line.contains(" name=token"))
-    })
+    head.map(|line| String::from_utf8_lossy(line).trim().to_ascii_lowercase())
+        .filter(|line| line.starts_with("content-disposition:"))
+        .any(|line| line.split(';').filter_map(|parameter| parameter.split_once('=')).any(is_named_token))
+}
+
+fn is_named_token((name, value): (&str, &str)) -> bool {
+    name.trim() == "name" && value.trim().trim_matches('"') == "token"
 }
 
 #[cfg(test)]
@@ -201,6 +204,8 @@ mod tests {
         let (key, rest) = take_from_multipart("--xyz", body.into());
         assert_eq!(key.as_deref(), Some("tl_1"));
         assert_eq!(rest, [part("a", "1"), file, end.into()].concat());
+        assert!(is_token(b"--x\r\ncontent-disposition:form-data;name=token\r\n\r\n"));
+        assert!(!is_token(b"--x\r\ncontent-disposition: form-data; name=tokenizer\r\n\r\n"));
         assert_eq!(boundary("multipart/form-data; boundary=\"xyz\"").as_deref(), Some("--xyz"));
     }
 

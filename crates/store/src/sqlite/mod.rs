@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tautline_core::{Readiness, Store, StoreResult, Timestamp, Vault};
 
 use readers::Readers;
@@ -133,7 +133,10 @@ fn private_file(path: &Path) -> Result<File, OpenError> {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    // Without SQLite's URI notation: a path is a path.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     // WAL with FULL: every commit is followed by an fsync of the log. NORMAL would be faster and would lose
     // the last commits with the power.

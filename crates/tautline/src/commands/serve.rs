@@ -19,6 +19,9 @@ pub(crate) async fn run(environment: &Environment) -> anyhow::Result<()> {
     for off in &config.off {
         tracing::info!("{} is off: {}", off.what, off.fix);
     }
+    if config.settings.single_workspace {
+        tracing::info!("one workspace: every signed request is home's, as SLACK_CLIENT_ID is not set");
+    }
     let listener = lifecycle::bind(config.listen, "TAUTLINE_LISTEN").await?;
     make_private(&config.data_dir)?;
     let rng = Arc::new(SystemRng);
@@ -29,7 +32,8 @@ pub(crate) async fn run(environment: &Environment) -> anyhow::Result<()> {
     let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
     let server = Server::new(config.settings, ports, HashMap::new()).await?;
     let stop = lifecycle::stop_on_signal()?;
-    tracing::info!(address = %config.listen, store = %path.display(), "serving");
+    let address = listener.local_addr()?;
+    tracing::info!(address = %address, store = %path.display(), "serving");
     server.serve(listener, stop).await;
     Ok(())
 }

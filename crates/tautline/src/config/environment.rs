@@ -40,7 +40,7 @@ impl Environment {
     pub(crate) fn of_process() -> Result<Self, Problems> {
         let mut variables: BTreeMap<String, String> = BTreeMap::new();
         let mut problems = Problems::default();
-        match dotenvy::dotenv_iter() {
+        match dotenvy::from_path_iter(".env") {
             Ok(lines) => {
                 for line in lines {
                     match line {

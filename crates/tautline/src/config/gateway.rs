@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tautline_server::core::SecretHash;
-use tautline_server::core::limits;
+use tautline_server::core::{SystemRng, limits};
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::slack::{Token, oauth, scopes};
 use tautline_server::{CALLBACK_PATH, Forward, OAuth, Settings, Tuning};
+use tautline_store::Keyring;
 use url::Url;
 
 use super::{Environment, Problems};
@@ -56,6 +58,11 @@ impl GatewayConfig {
         let signing_secrets = signing_secrets(environment, p);
         let client_id = environment.get("SLACK_CLIENT_ID", p);
         let encryption_keys = environment.secret("TAUTLINE_ENCRYPTION_KEYS", p).map(SecretString::from);
+        if let Some(keys) = &encryption_keys
+            && let Err(error) = Keyring::parse(keys.expose_secret(), Arc::new(SystemRng))
+        {
+            p.add(format!("TAUTLINE_ENCRYPTION_KEYS cannot be used: {error}"));
+        }
         let mut off = Vec::new();
         let oauth = oauth(environment, client_id.clone(), encryption_keys.is_some(), p);
         if signing_secrets.is_empty() {
@@ -112,7 +119,7 @@ fn redirect_uri(environment: &Environment, public_url: &Url, problems: &mut Prob
     let own = || tautline_server::slack::below(public_url, CALLBACK_PATH.trim_start_matches('/'));
     let redirect_uri = url(environment, "SLACK_REDIRECT_URI", problems).unwrap_or_else(own);
     let path = redirect_uri.path();
-    if path == "/" || path.contains(['{', '}', '*']) {
+    if path == "/" || path.contains(['{', '}', '*', ':']) || path.contains("//") {
         problems.add(format!("SLACK_REDIRECT_URI needs a path of its own, such as {CALLBACK_PATH}"));
     }
     redirect_uri
@@ -123,8 +130,9 @@ fn tuning(environment: &Environment, problems: &mut Problems) -> Tuning {
     let commit_budget = budget_ms.map_or(limits::COMMIT_BUDGET, Duration::from_millis);
     if commit_budget.is_zero() || commit_budget >= limits::HOLD {
         let longest = limits::HOLD.as_millis();
-        problems
-            .add(format!("TAUTLINE_COMMIT_BUDGET_MS is not between 1 and {longest}: Slack gives up at 3 s"));
+        problems.add(format!(
+            "TAUTLINE_COMMIT_BUDGET_MS is not from 1 to below {longest}: Slack gives up at 3 s"
+        ));
     }
     Tuning { commit_budget, ..Tuning::default() }
 }
@@ -174,12 +182,15 @@ fn admin_key(environment: &Environment, problems: &mut Problems) -> Option<Secre
 
 fn forward(environment: &Environment, off: &mut Vec<Off>, problems: &mut Problems) -> Option<Forward> {
     let url = url(environment, "TAUTLINE_FORWARD_URL", problems);
+    if url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        problems.add("TAUTLINE_FORWARD_URL has a user or password in it; requests are signed instead");
+    }
     let secret = environment.secret("TAUTLINE_FORWARD_SECRET", problems).and_then(SigningSecret::new);
     match (url, secret) {
         (Some(url), Some(secret)) => Some(Forward { url, secret }),
+        // Half of it would take requests from Slack and bring them nowhere.
         (Some(_), None) => {
-            let fix = "set TAUTLINE_FORWARD_SECRET, and give the app the same as its signing secret";
-            off.push(Off { what: "dispatch", fix: fix.into() });
+            problems.add("TAUTLINE_FORWARD_URL is set without TAUTLINE_FORWARD_SECRET: set it to the app's signing secret");
             None
         }
         (None, _) => {
@@ -192,18 +203,23 @@ fn forward(environment: &Environment, off: &mut Vec<Off>, problems: &mut Problem
     }
 }
 
+/// Not one of SQLite's own notations: a database in memory, say, could not keep what was acknowledged.
+fn is_plain_path(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with([':', '?']) && !path.starts_with("file:") && !path.contains('?')
+}
+
 fn database(environment: &Environment, problems: &mut Problems) -> Database {
     let Some(url) = environment.secret("TAUTLINE_DATABASE_URL", problems) else {
         return Database::Sqlite(None);
     };
     match url.split_once("://") {
-        Some(("sqlite", path)) if !path.is_empty() => Database::Sqlite(Some(path.into())),
+        Some(("sqlite", path)) if is_plain_path(path) => Database::Sqlite(Some(path.into())),
         Some(("postgres" | "postgresql", _)) => {
             problems.add("TAUTLINE_DATABASE_URL names PostgreSQL, which this version cannot use; unset it, or use sqlite://PATH");
             Database::Sqlite(None)
         }
         _ => {
-            problems.add("TAUTLINE_DATABASE_URL is not sqlite://PATH");
+            problems.add("TAUTLINE_DATABASE_URL is not sqlite://PATH, the path being that of a plain file");
             Database::Sqlite(None)
         }
     }

@@ -84,6 +84,13 @@ async fn refusals_have_slacks_own_shape() {
         .header("content-type", "application/json")
         .body("[1]");
     assert_eq!(error(&send(list).await), "json_not_object");
+    let hidden = http().post(url("auth.test")).bearer_auth(&key).header("content-type", "text/plain");
+    assert_eq!(
+        error(&send(hidden.body(format!("x={key}"))).await),
+        "invalid_arguments",
+        "it leaves in no shape"
+    );
+    assert_eq!(error(&send(http().post(url("auth..revoke")).bearer_auth(&key)).await), "unknown_method");
     for withheld in
         ["auth.revoke", "Auth.Revoke", "oauth.v2.exchange", "apps.uninstall", "tooling.tokens.rotate"]
     {

@@ -35,9 +35,7 @@ pub(super) struct DevData {
 impl DevData {
     /// Opens the directory, making it if it is not there. `fresh` empties it first.
     pub(super) fn open(dir: &Path, fresh: bool) -> anyhow::Result<Self> {
-        if fresh {
-            insist_on_ours(dir)?;
-        }
+        insist_on_ours(dir)?;
         make_private(dir)?;
         let lock = lock(dir)?;
         if fresh {
@@ -109,15 +107,18 @@ impl DevData {
     }
 }
 
-/// `--fresh` empties only what an earlier run made.
+/// The directory is ours alone: an earlier run made it, or it is empty. So `--fresh` can never take anything else.
 fn insist_on_ours(dir: &Path) -> anyhow::Result<()> {
     let is_empty = match fs::read_dir(dir) {
-        Ok(mut entries) => entries.next().is_none(),
+        Ok(entries) => entries.flatten().all(|entry| entry.file_name() == LOCK),
         Err(error) if error.kind() == io::ErrorKind::NotFound => true,
         Err(error) => return Err(error).with_context(|| format!("cannot look into {}", dir.display())),
     };
     if !is_empty && !dir.join(SEED).exists() {
-        bail!("{} is not empty and was not made by tautline dev; --fresh leaves it alone", dir.display());
+        bail!(
+            "{} is not empty and was not made by tautline dev; name a directory of its own with --data",
+            dir.display()
+        );
     }
     Ok(())
 }
@@ -183,11 +184,13 @@ mod tests {
     }
 
     #[test]
-    fn fresh_never_removes_somebody_elses_directory() {
+    fn somebody_elses_directory_is_never_used() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.txt"), "years of work").unwrap();
-        let error = DevData::open(dir.path(), true).err().unwrap().to_string();
-        assert!(error.contains("was not made by tautline dev"), "{error}");
-        assert!(dir.path().join("thesis.txt").exists());
+        for fresh in [false, true] {
+            let error = DevData::open(dir.path(), fresh).err().unwrap().to_string();
+            assert!(error.contains("was not made by tautline dev"), "{error}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing was taken, and nothing left there");
     }
 }

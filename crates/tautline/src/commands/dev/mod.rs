@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use clap::Args;
 use tautline_server::core::access::{ApiKey, Scope};
 use tautline_server::core::connect::ConnectLink;
@@ -21,6 +22,7 @@ use tautline_server::slack::{Token, below, oauth, scopes};
 use tautline_server::{CALLBACK_PATH, Forward, INBOUND_PATH, OAuth, Ports, Server, Settings, Tuning};
 use tautline_sim::{Registration, RetryWaits, Sim};
 use tautline_store::Keyring;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::data::DevData;
@@ -81,7 +83,8 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         seed: u64::from_le_bytes(SystemRng.array()),
         retry_waits: RetryWaits::SLACKS,
         patience: None,
-    })?;
+    })
+    .context("cannot use what the simulated Slack kept in slack.json; start over with --fresh")?;
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let vault = Arc::new(Keyring::single("dev", data.encryption_key(), rng.clone()));
     let store: Arc<dyn Store> = Arc::new(open_store(&data.file("tautline.db"), vault.clone())?);
@@ -102,9 +105,11 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         forward: options.forward.as_ref(),
         data: &data,
     });
-    let ((), simulated) = tokio::join!(server.serve(gateway, stop.clone()), sim.serve(slack, stop));
-    simulated?;
-    Ok(())
+    // The simulation has nothing to finish: it goes when the gateway has.
+    tokio::select! {
+        () = server.serve(gateway, stop) => Ok(()),
+        ended = sim.serve(slack, CancellationToken::new()) => Ok(ended?),
+    }
 }
 
 fn loopback(port: u16) -> SocketAddr {

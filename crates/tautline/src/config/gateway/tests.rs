@@ -59,6 +59,8 @@ fn everything_wrong_is_said_at_once_and_no_value_repeated() {
         ("TAUTLINE_PUBLIC_URL", "ftp://x"),
         ("SLACK_REDIRECT_URI", "https://gateway.example.com/"),
         ("TAUTLINE_COMMIT_BUDGET_MS", "60000"),
+        ("TAUTLINE_ENCRYPTION_KEYS", "k:c2hvcnQ="),
+        ("TAUTLINE_FORWARD_URL", "http://127.0.0.1:1/"),
         ("TAUTLINE_RETURN_ORIGINS", "https://app.example.com,not an origin"),
     ]);
     for name in [
@@ -68,6 +70,8 @@ fn everything_wrong_is_said_at_once_and_no_value_repeated() {
         "TAUTLINE_PUBLIC_URL",
         "SLACK_REDIRECT_URI",
         "TAUTLINE_COMMIT_BUDGET_MS",
+        "TAUTLINE_ENCRYPTION_KEYS",
+        "TAUTLINE_FORWARD_SECRET",
         "TAUTLINE_RETURN_ORIGINS",
     ] {
         assert!(said.contains(name), "{said}");
@@ -88,4 +92,22 @@ fn debug_output_shows_no_secret() {
     ]);
     let shown = format!("{config:?}");
     assert!(!shown.contains("hush") && !shown.contains("AAAA"), "{shown}");
+}
+
+#[test]
+fn a_database_is_a_plain_file() {
+    for path in [":memory:", "file::memory:?cache=shared", "x.db?mode=ro", ""] {
+        let said = wrong(&[("TAUTLINE_DATABASE_URL", &format!("sqlite://{path}"))]);
+        assert!(said.contains("TAUTLINE_DATABASE_URL"), "{path}: {said}");
+    }
+    let config = read(&[("TAUTLINE_DATABASE_URL", "sqlite:///var/lib/tautline/t.db")]);
+    assert_eq!(config.database, Database::Sqlite(Some("/var/lib/tautline/t.db".into())));
+}
+
+#[test]
+fn a_redirect_uri_that_is_no_plain_path_is_refused() {
+    for path in ["/", "/a/:b", "//a", "/*"] {
+        let said = wrong(&[("SLACK_REDIRECT_URI", &format!("https://gateway.example.com{path}"))]);
+        assert!(said.contains("SLACK_REDIRECT_URI"), "{path}: {said}");
+    }
 }

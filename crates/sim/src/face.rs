@@ -21,7 +21,10 @@ const SHOWN: usize = 12;
 struct Index {
     gateway: String,
     bot_name: String,
+    team: String,
     workspace: String,
+    /// The other workspaces: id and name.
+    others: Vec<(String, String)>,
     connected: bool,
     people: Vec<String>,
     channels: Vec<Channel>,
@@ -39,13 +42,20 @@ struct Line {
     ephemeral: bool,
 }
 
-pub(crate) async fn index(State(sim): State<Arc<Sim>>) -> Response {
+/// `GET /`, and `GET /?team=…` for another workspace.
+pub(crate) async fn index(
+    State(sim): State<Arc<Sim>>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Response {
     let mut log = sim.journal().entries();
     log.reverse();
     log.truncate(SHOWN);
     let registration = &sim.options.registration;
     let mut state = sim.state();
-    let Some(workspace) = state.world.workspace(None) else { return StatusCode::NOT_FOUND.into_response() };
+    let all = state.world.workspaces.iter().map(|w| (w.id.clone(), w.name.clone())).collect::<Vec<_>>();
+    let Some(workspace) = state.world.workspace(query.get("team").map(String::as_str)) else {
+        return (StatusCode::NOT_FOUND, "there is no such workspace").into_response();
+    };
     let names: HashMap<&str, &str> =
         workspace.people.iter().map(|person| (person.id.as_str(), person.real_name.as_str())).collect();
     let bot_user = workspace.bot.as_ref().map(|bot| format!("<@{}>", bot.user_id)).unwrap_or_default();
@@ -71,6 +81,8 @@ pub(crate) async fn index(State(sim): State<Arc<Sim>>) -> Response {
     let page = Index {
         gateway: registration.request_url.origin().ascii_serialization(),
         bot_name: registration.bot_name.clone(),
+        others: all.into_iter().filter(|(id, _)| *id != workspace.id).collect(),
+        team: workspace.id.clone(),
         workspace: workspace.name.clone(),
         connected: workspace.bot.is_some(),
         people: workspace.people.iter().map(|person| person.name.clone()).collect(),

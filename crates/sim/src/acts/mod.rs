@@ -104,11 +104,18 @@ async fn act<T: DeserializeOwned>(
     }
 }
 
+/// The page of ours that a form was sent from: of the same workspace.
+fn page_of(headers: &HeaderMap) -> String {
+    let referrer =
+        headers.get(header::REFERER).and_then(|value| value.to_str().ok()?.parse::<url::Url>().ok());
+    referrer.and_then(|url| url.query().map(|query| format!("/?{query}"))).unwrap_or_else(|| "/".to_owned())
+}
+
 /// JSON for programs; back to the page for people.
 fn done(headers: &HeaderMap, outcome: Act) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     match outcome {
-        Ok(_) if accept.contains("text/html") => Redirect::to("/").into_response(),
+        Ok(_) if accept.contains("text/html") => Redirect::to(&page_of(headers)).into_response(),
         Ok(mut done) => {
             done["ok"] = true.into();
             Json(done).into_response()

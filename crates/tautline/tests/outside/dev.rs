@@ -94,6 +94,10 @@ async fn the_first_minute_and_the_second_run() {
     let second = dev(&data, &[]);
     let (gateway, slack) = (row(&second, "gateway"), row(&second, "simulated Slack"));
     assert_eq!(row(&second, "its API key"), key, "the key is kept");
+    assert_eq!(row(&second, "connected already"), "Acme Rockets");
+    let (status, page) = get(&format!("{slack}?team=globex"), None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains("Globex") && page.contains("is not in this workspace yet"), "{page}");
     let (_, inbox) = get(&format!("{gateway}api/v1/inbox"), Some(&key)).await;
     assert_eq!(serde_json::from_str::<Value>(&inbox).unwrap()["requests"].as_array().unwrap().len(), 2);
     say(&slack, "@tautline still there?").await;

@@ -14,9 +14,9 @@ use clap::Args;
 use tautline_server::core::access::{ApiKey, Scope};
 use tautline_server::core::connect::ConnectLink;
 use tautline_server::core::{
-    Clock as _, KeyId, LinkId, Rng, Store, SystemClock, SystemRng, Tenant, TenantId,
+    Clock as _, KeyId, LinkId, PageRequest, Rng, SecretHash, Store, SystemClock, SystemRng, Tenant, TenantId,
+    limits, new_secret,
 };
-use tautline_server::core::{SecretHash, new_secret};
 use tautline_server::dispatch::Handler;
 use tautline_server::slack::{Token, below, oauth, scopes};
 use tautline_server::{CALLBACK_PATH, Forward, INBOUND_PATH, OAuth, Ports, Server, Settings, Tuning};
@@ -89,6 +89,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
     let vault = Arc::new(Keyring::single("dev", data.encryption_key(), rng.clone()));
     let store: Arc<dyn Store> = Arc::new(open_store(&data.file("tautline.db"), vault.clone())?);
     let connect = furnish(store.as_ref(), &data, &public_url, rng.as_ref()).await?;
+    let connected = connected(store.as_ref()).await?;
     let handlers = match options.forward {
         Some(_) => HashMap::new(),
         None => HashMap::from([("echo".to_owned(), Arc::new(echo::Echo) as Arc<dyn Handler>)]),
@@ -100,6 +101,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         public_url: &public_url,
         slack_url: &slack_url,
         connect: &connect,
+        connected: &connected,
         tenant: TENANT,
         bot_name: BOT_NAME,
         forward: options.forward.as_ref(),
@@ -131,6 +133,13 @@ fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&
         forward: forward.map(|url| Forward { url: url.clone(), secret: data.forward_secret() }),
         tuning: Tuning::default(),
     }
+}
+
+/// The names of the workspaces that earlier runs connected.
+async fn connected(store: &dyn Store) -> anyhow::Result<Vec<String>> {
+    let page = PageRequest { limit: limits::PAGE_DEFAULT, after: None };
+    let found = store.installations(&TENANT.parse()?, page).await?.items;
+    Ok(found.into_iter().filter_map(|installation| installation.facts.team_name).collect())
 }
 
 /// A tenant, its API key, and a link to connect it.

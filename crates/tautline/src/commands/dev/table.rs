@@ -8,6 +8,8 @@ pub(super) struct Facts<'a> {
     pub(super) public_url: &'a Url,
     pub(super) slack_url: &'a Url,
     pub(super) connect: &'a Url,
+    /// Workspaces that are connected already.
+    pub(super) connected: &'a [String],
     pub(super) tenant: &'a str,
     pub(super) bot_name: &'a str,
     pub(super) forward: Option<&'a Url>,
@@ -20,7 +22,7 @@ pub(super) fn print(facts: &Facts<'_>) {
 }
 
 fn render(facts: &Facts<'_>) -> String {
-    let Facts { public_url, slack_url, connect, tenant, bot_name, forward, data } = facts;
+    let Facts { public_url, slack_url, connect, connected, tenant, bot_name, forward, data } = facts;
     let mut rows = vec![
         ("gateway", public_url.to_string()),
         ("simulated Slack", slack_url.to_string()),
@@ -38,6 +40,9 @@ fn render(facts: &Facts<'_>) -> String {
             ("its slackApiUrl", format!("{public_url}slack/api/")),
         ]),
         None => rows.push(("handler", "a built-in echo (--forward URL for your own app)".to_owned())),
+    }
+    if !connected.is_empty() {
+        rows.push(("connected already", connected.join(", ")));
     }
     let rows: String = rows.iter().map(|(name, value)| format!("  {name:<20}{value}\n")).collect();
     format!(

@@ -2,6 +2,9 @@
 
 mod calls;
 mod credential;
+mod headers;
 pub(crate) mod proxy;
+mod refusal;
+mod token;
 
 pub use calls::SlackCalls;

@@ -3,24 +3,20 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
-use serde_json::json;
-use tautline_core::access::Scope;
-use tautline_core::installation::{CredentialKind, Installation};
-use tautline_core::{PageRequest, StoreError, StoreResult, TenantId, limits};
-use tautline_slack::request::Origin;
-use tautline_slack::{EnterpriseId, TeamId, Token};
+use http::{HeaderMap, Method, StatusCode, header};
+use tautline_core::limits;
 
 use super::credential::{self, Bare};
+use super::headers::{as_it_is, passed_on};
+use super::refusal::{SlackShaped, refusal, unavailable};
+use super::token::token_for;
 use crate::app::App;
 use crate::auth;
 use crate::egress::{bearer, describe};
-use crate::error::chain;
 
 /// Methods that would hand a Slack token to the caller, or take one from us. Those ending in a dot are
 /// families.
@@ -33,24 +29,6 @@ const WITHHELD: [&str; 8] = [
     "auth.revoke",
     "rtm.",
     "apps.auth.",
-];
-
-/// Headers of one hop, those that we set ourselves, and those that would tell Slack of our surroundings.
-const NOT_PASSED_ON: [HeaderName; 14] = [
-    header::HOST,
-    header::AUTHORIZATION,
-    header::COOKIE,
-    header::CONTENT_LENGTH,
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    header::PROXY_AUTHORIZATION,
-    header::FORWARDED,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("cf-connecting-ip"),
-    HeaderName::from_static("true-client-ip"),
 ];
 
 /// A read of Slack's Web API.
@@ -93,61 +71,6 @@ pub(crate) async fn proxy_post(
 ) -> Response {
     let call = Call::new(Method::POST, method, query, headers);
     call.pass(&app, body).await.unwrap_or_else(IntoResponse::into_response)
-}
-
-/// A refusal of ours, in Slack's shape: SDKs look for nothing else.
-struct SlackShaped {
-    status: StatusCode,
-    error: &'static str,
-    message: String,
-}
-
-fn refusal(error: &'static str, message: impl Into<String>) -> SlackShaped {
-    SlackShaped { status: StatusCode::OK, error, message: message.into() }
-}
-
-fn unavailable(status: StatusCode, message: &str) -> SlackShaped {
-    SlackShaped { status, error: "service_unavailable", message: message.to_owned() }
-}
-
-impl IntoResponse for SlackShaped {
-    fn into_response(self) -> Response {
-        let messages = [format!("[ERROR] Tautline: {}", self.message)];
-        let body = json!({ "ok": false, "error": self.error, "response_metadata": { "messages": messages } });
-        (self.status, Json(body)).into_response()
-    }
-}
-
-impl From<StoreError> for SlackShaped {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(error = %chain(&error), "a proxied call could not have its token");
-        let why = match error {
-            StoreError::Sealed { .. } => {
-                "the stored token does not open with the gateway's keys; its log names the fix"
-            }
-            _ => "the store is unavailable; the call was not made",
-        };
-        unavailable(StatusCode::SERVICE_UNAVAILABLE, why)
-    }
-}
-
-/// The headers that Slack gets. Those that one hop names as its own (`Connection: x`), `X-Forwarded-…` and ours
-/// say nothing that Slack should know.
-fn passed_on(headers: &HeaderMap) -> HeaderMap {
-    let hop = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    let hop =
-        hop.flat_map(|list| list.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>();
-    let passes = |name: &HeaderName| {
-        let text = name.as_str();
-        !NOT_PASSED_ON.contains(name)
-            && !hop.iter().any(|hop| hop == text)
-            && !["x-forwarded-", "x-real-ip", "tautline-"].iter().any(|beginning| text.starts_with(beginning))
-    };
-    let mut kept = HeaderMap::with_capacity(headers.len());
-    for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
-        kept.append(name.clone(), value.clone());
-    }
-    kept
 }
 
 struct Call {
@@ -223,72 +146,4 @@ impl Call {
         }
         Ok(())
     }
-}
-
-/// The token that a key stands for: `KEY`, or `KEY.T0123` where several workspaces are possible.
-async fn token_for(app: &App, credential: &str, headers: &HeaderMap) -> Result<Token, SlackShaped> {
-    let (key, place) = match credential.split_once('.') {
-        Some((key, place)) => (key, Some(place)),
-        None => (credential, None),
-    };
-    let caller = auth::caller(app, key).await?;
-    let caller = caller.ok_or_else(|| refusal("invalid_auth", "this gateway key is unknown"))?;
-    if !caller.may(Scope::Send) {
-        return Err(refusal("missing_scope", "this gateway key lacks the scope \"send\""));
-    }
-    let named_tenant = headers.get(auth::TENANT_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let installation = match (caller.tenant.as_ref().or(named_tenant.as_ref()), place) {
-        (Some(tenant), place) => of_tenant(app, tenant, place).await?,
-        (None, Some(place)) => named(app, place).await?.ok_or_else(no_such_place)?,
-        (None, None) => {
-            return Err(refusal(
-                "invalid_auth",
-                "a platform key names a workspace (KEY.T0123) or a tenant (the header Tautline-Tenant)",
-            ));
-        }
-    };
-    let token =
-        app.store.installation_token(&installation.tenant, installation.id, CredentialKind::Bot).await?;
-    token.ok_or_else(|| refusal("account_inactive", "the installation has no bot token: connect it again"))
-}
-
-fn no_such_place() -> SlackShaped {
-    refusal("team_not_found", "the workspace that the key names is not connected")
-}
-
-async fn of_tenant(app: &App, tenant: &TenantId, place: Option<&str>) -> Result<Installation, SlackShaped> {
-    if let Some(place) = place {
-        return app.store.installation_at(tenant, place).await?.ok_or_else(no_such_place);
-    }
-    let mut few = app.store.installations(tenant, PageRequest { limit: 2, after: None }).await?.items;
-    match (few.pop(), few.pop()) {
-        (Some(only), None) => Ok(only),
-        (None, _) => Err(refusal("account_inactive", "this tenant has connected no workspace")),
-        (Some(_), Some(_)) => {
-            let error = "this tenant has several workspaces: write KEY.T0123 in place of the key";
-            Err(refusal("team_not_found", error))
-        }
-    }
-}
-
-async fn named(app: &App, place: &str) -> StoreResult<Option<Installation>> {
-    let mut origin = Origin::default();
-    if place.starts_with('E') {
-        origin.enterprise = Some(EnterpriseId::new(place));
-    } else {
-        origin.team = Some(TeamId::new(place));
-    }
-    app.store.installation_named(&origin).await
-}
-
-/// Slack's answer: status, headers, body, streamed.
-fn as_it_is(answer: reqwest::Response) -> Response {
-    let (status, mut headers) = (answer.status(), answer.headers().clone());
-    for name in NOT_PASSED_ON.iter().chain(&[header::SET_COOKIE]) {
-        headers.remove(name);
-    }
-    let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
 }

@@ -1,0 +1,54 @@
+//! The headers of a proxied call and of its answer.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, header};
+
+/// Headers of one hop, those that we set ourselves, and those that would tell Slack of our surroundings.
+const NOT_PASSED_ON: [HeaderName; 14] = [
+    header::HOST,
+    header::AUTHORIZATION,
+    header::COOKIE,
+    header::CONTENT_LENGTH,
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::TE,
+    header::TRAILER,
+    header::PROXY_AUTHORIZATION,
+    header::FORWARDED,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("cf-connecting-ip"),
+    HeaderName::from_static("true-client-ip"),
+];
+
+/// The headers that Slack gets. Those that one hop names as its own (`Connection: x`), `X-Forwarded-…` and ours
+/// say nothing that Slack should know.
+pub(super) fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let hop = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let hop =
+        hop.flat_map(|list| list.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect::<Vec<_>>();
+    let passes = |name: &HeaderName| {
+        let text = name.as_str();
+        !NOT_PASSED_ON.contains(name)
+            && !hop.iter().any(|hop| hop == text)
+            && !["x-forwarded-", "x-real-ip", "tautline-"].iter().any(|beginning| text.starts_with(beginning))
+    };
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
+        kept.append(name.clone(), value.clone());
+    }
+    kept
+}
+
+/// Slack's answer: status, headers, body, streamed.
+pub(super) fn as_it_is(answer: reqwest::Response) -> Response {
+    let (status, mut headers) = (answer.status(), answer.headers().clone());
+    for name in NOT_PASSED_ON.iter().chain(&[header::SET_COOKIE]) {
+        headers.remove(name);
+    }
+    let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}

@@ -1,0 +1,72 @@
+//! From a gateway key to the token that it stands for.
+
+use http::HeaderMap;
+use tautline_core::access::Scope;
+use tautline_core::installation::{CredentialKind, Installation};
+use tautline_core::{PageRequest, StoreResult, TenantId};
+use tautline_slack::request::Origin;
+use tautline_slack::{EnterpriseId, TeamId, Token};
+
+use super::refusal::{SlackShaped, refusal};
+use crate::app::App;
+use crate::auth;
+
+/// The token that a key stands for: `KEY`, or `KEY.T0123` where several workspaces are possible.
+pub(super) async fn token_for(
+    app: &App,
+    credential: &str,
+    headers: &HeaderMap,
+) -> Result<Token, SlackShaped> {
+    let (key, place) = match credential.split_once('.') {
+        Some((key, place)) => (key, Some(place)),
+        None => (credential, None),
+    };
+    let caller = auth::caller(app, key).await?;
+    let caller = caller.ok_or_else(|| refusal("invalid_auth", "this gateway key is unknown"))?;
+    if !caller.may(Scope::Send) {
+        return Err(refusal("missing_scope", "this gateway key lacks the scope \"send\""));
+    }
+    let named_tenant = headers.get(auth::TENANT_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let installation = match (caller.tenant.as_ref().or(named_tenant.as_ref()), place) {
+        (Some(tenant), place) => of_tenant(app, tenant, place).await?,
+        (None, Some(place)) => named(app, place).await?.ok_or_else(no_such_place)?,
+        (None, None) => {
+            return Err(refusal(
+                "invalid_auth",
+                "a platform key names a workspace (KEY.T0123) or a tenant (the header Tautline-Tenant)",
+            ));
+        }
+    };
+    let token =
+        app.store.installation_token(&installation.tenant, installation.id, CredentialKind::Bot).await?;
+    token.ok_or_else(|| refusal("account_inactive", "the installation has no bot token: connect it again"))
+}
+
+fn no_such_place() -> SlackShaped {
+    refusal("team_not_found", "the workspace that the key names is not connected")
+}
+
+async fn of_tenant(app: &App, tenant: &TenantId, place: Option<&str>) -> Result<Installation, SlackShaped> {
+    if let Some(place) = place {
+        return app.store.installation_at(tenant, place).await?.ok_or_else(no_such_place);
+    }
+    let mut few = app.store.installations(tenant, PageRequest { limit: 2, after: None }).await?.items;
+    match (few.pop(), few.pop()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(refusal("account_inactive", "this tenant has connected no workspace")),
+        (Some(_), Some(_)) => {
+            let error = "this tenant has several workspaces: write KEY.T0123 in place of the key";
+            Err(refusal("team_not_found", error))
+        }
+    }
+}
+
+async fn named(app: &App, place: &str) -> StoreResult<Option<Installation>> {
+    let mut origin = Origin::default();
+    if place.starts_with('E') {
+        origin.enterprise = Some(EnterpriseId::new(place));
+    } else {
+        origin.team = Some(TeamId::new(place));
+    }
+    app.store.installation_named(&origin).await
+}

@@ -59,20 +59,12 @@ impl Anyone {
     /// The tenant whose things are looked at.
     pub(crate) async fn tenant(self, app: &App) -> ApiResult<ForTenant> {
         let Self { caller, named } = self;
-        let unknown = |id: &str| ApiError::not_found("tenant_unknown", format!("there is no tenant {id:?}"));
         let tenant = match (&caller.tenant, named) {
             (Some(own), None) => own.clone(),
             (Some(own), Some(named)) if own.as_str() == named => own.clone(),
             // Whether another tenant exists is none of this caller's business.
-            (Some(_), Some(named)) => return Err(unknown(&named)),
-            (None, Some(named)) => {
-                let id: TenantId = named.parse().map_err(|_| unknown(&named))?;
-                app.store
-                    .tenant(&id)
-                    .await?
-                    .ok_or_else(|| unknown(&named).fix("make it known with POST /api/v1/tenants"))?;
-                id
-            }
+            (Some(_), Some(named)) => return Err(unknown_tenant(&named)),
+            (None, Some(named)) => known_tenant(app, &named).await?,
             (None, None) => {
                 return Err(ApiError::bad_request("tenant_required", "a platform key acts for a tenant")
                     .fix("name the tenant in the header Tautline-Tenant, or use the tenant's own key"));
@@ -80,6 +72,19 @@ impl Anyone {
         };
         Ok(ForTenant { caller, tenant })
     }
+}
+
+fn unknown_tenant(id: &str) -> ApiError {
+    ApiError::not_found("tenant_unknown", format!("there is no tenant {id:?}"))
+}
+
+/// A tenant that the platform names, if there is one.
+pub(crate) async fn known_tenant(app: &App, id: &str) -> ApiResult<TenantId> {
+    let parsed: TenantId = id.parse().map_err(|_| unknown_tenant(id))?;
+    let tenant = app.store.tenant(&parsed).await?;
+    tenant
+        .map(|tenant| tenant.id)
+        .ok_or_else(|| unknown_tenant(id).fix("make it known with POST /api/v1/tenants"))
 }
 
 fn require(caller: Caller, scope: Scope) -> ApiResult<Caller> {

@@ -49,14 +49,14 @@ impl Wait {
     /// Waits, and answers. The deadline (or Slack itself, by hanging up) ends *Slack's* wait; the attempt goes
     /// on, and its words come late.
     pub(super) async fn answer(mut self, mut say: oneshot::Sender<Response>) {
-        let verdict = tokio::select! {
+        let heard = tokio::select! {
             verdict = &mut self.verdict => verdict.ok(),
-            () = async { tokio::select! { () = sleep_until(self.deadline) => {}, () = say.closed() => {} } } => {
-                // Closed before the last look: words that come from here on know that they are late.
-                self.verdict.close();
-                self.verdict.try_recv().ok()
-            }
+            () = sleep_until(self.deadline) => None,
+            () = say.closed() => None,
         };
+        // Closed before the last look: words that come from here on know that they are late.
+        self.verdict.close();
+        let verdict = heard.or_else(|| self.verdict.try_recv().ok());
         match verdict {
             Some(Verdict::Answer(answer)) => {
                 // Slack has waited long enough: said first. Were the record lost, the request would be shown

@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use tautline_core::KeyId;
 use tautline_core::access::{ApiKey, KEY_PREFIX, Scope};
-use tautline_core::{KeyId, TenantId};
 use tautline_core::{SecretHash, new_secret};
 use utoipa::ToSchema;
 
 use crate::api::v1::creating::{Creating, made_once};
 use crate::app::App;
-use crate::auth::Platform;
+use crate::auth::{Platform, known_tenant};
 use crate::error::{ApiError, ApiResult, ErrorBody};
 
 #[derive(Deserialize, ToSchema)]
@@ -67,7 +67,7 @@ pub(crate) async fn create(
     }
     let tenant = match new.tenant {
         None => None,
-        Some(id) => Some(known(&app, &id).await?),
+        Some(id) => Some(known_tenant(&app, &id).await?),
     };
     let secret = format!("{KEY_PREFIX}{}", new_secret(app.rng.as_ref()));
     let now = app.clock.now();
@@ -82,11 +82,4 @@ pub(crate) async fn create(
 fn scope(name: &str) -> ApiResult<Scope> {
     let unknown = || ApiError::bad_request("unknown_scope", format!("there is no scope {name:?}"));
     Scope::from_name(name).ok_or_else(|| unknown().fix("the scopes are read, send, manage"))
-}
-
-async fn known(app: &App, id: &str) -> ApiResult<TenantId> {
-    let unknown = || ApiError::not_found("tenant_unknown", format!("there is no tenant {id:?}"));
-    let id: TenantId = id.parse().map_err(|_| unknown())?;
-    let tenant = app.store.tenant(&id).await?;
-    tenant.map(|tenant| tenant.id).ok_or_else(|| unknown().fix("make it known with POST /api/v1/tenants"))
 }

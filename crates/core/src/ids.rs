@@ -91,7 +91,11 @@ id! {
     KeyId, "key"
 }
 id! {
-    /// A connect link (not its secret).
+    /// A message to Slack.
+    MessageId, "msg"
+}
+id! {
+    /// A connect link or dashboard link (not its secret).
     LinkId, "lnk"
 }
 

@@ -14,7 +14,9 @@ pub mod inbox;
 pub mod installation;
 pub mod kinds;
 pub mod limits;
+pub mod outbox;
 pub mod schedule;
+pub mod session;
 
 mod clock;
 mod ids;
@@ -27,7 +29,7 @@ mod tenant;
 mod vault;
 
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use ids::{DeliveryId, EndpointId, IdError, InstallationId, KeyId, LinkId, RequestId};
+pub use ids::{DeliveryId, EndpointId, IdError, InstallationId, KeyId, LinkId, MessageId, RequestId};
 pub use page::{Cursor, Page, PageRequest};
 pub use rng::{Rng, SystemRng};
 pub use secret::{SecretHash, new_secret};

@@ -54,6 +54,27 @@ pub const PROXY_BODY_BYTES: usize = 1024 * 1024;
 /// A body of our own API.
 pub const API_BODY_BYTES: usize = 256 * 1024;
 
+/// The time between two messages of one lane: what Slack allows a channel.
+pub const LANE_PACE: Duration = Duration::from_secs(1);
+/// Messages on their way at once, over all lanes.
+pub const SENDING: usize = 64;
+/// How long a claimed message belongs to whoever took it: three times the longest call.
+pub const SEND_LEASE: Duration = Duration::from_secs(30);
+/// How long a message may wait until it is no longer worth sending.
+pub const MESSAGE_LIFE: Duration = DAY;
+/// How long a lane waits when Slack asks for patience and does not say how much.
+pub const SLACK_RETRY_AFTER: Duration = Duration::from_secs(30);
+/// Messages of one tenant that wait; more are refused.
+pub const WAITING_MESSAGES: u32 = 1_000_000;
+/// A message's text: what is longer Slack would cut.
+pub const MESSAGE_TEXT_CHARS: usize = 40_000;
+/// Blocks in a message.
+pub const MESSAGE_BLOCKS: usize = 50;
+/// Attachments of a message.
+pub const MESSAGE_ATTACHMENTS: usize = 100;
+/// A channel or user that a message is addressed to.
+pub const CHANNEL_CHARS: usize = 80;
+
 /// How long the body of any other request may take to arrive.
 pub const BODY_READ: Duration = Duration::from_secs(30);
 /// What a `return_to` may be long.
@@ -70,6 +91,10 @@ pub const HOME_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration:
 pub const OAUTH_STATE: Duration = Duration::from_secs(10 * 60);
 /// The life of a connect link.
 pub const CONNECT_LINK: Duration = HOUR;
+/// The life of a dashboard link: it is opened as soon as it is made.
+pub const DASHBOARD_LINK: Duration = Duration::from_secs(10 * 60);
+/// How long a person stays signed in: a working day.
+pub const SESSION: Duration = Duration::from_secs(8 * 60 * 60);
 
 /// How long an event is redelivered.
 pub const EVENT_LIFE: Duration = Duration::from_secs(3 * 24 * 60 * 60);

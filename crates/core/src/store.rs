@@ -7,6 +7,8 @@ use crate::delivery::Deliveries;
 use crate::endpoint::Endpoints;
 use crate::inbox::Inbox;
 use crate::installation::Installations;
+use crate::outbox::Outbox;
+use crate::session::Sessions;
 use crate::{Tenants, Timestamp, VaultError};
 
 /// Why the store did not do what was asked.
@@ -38,7 +40,19 @@ pub type StoreResult<T> = Result<T, StoreError>;
 /// The whole store.
 #[async_trait::async_trait]
 pub trait Store:
-    Tenants + Keys + Installations + Connects + Endpoints + Inbox + Deliveries + Audit + Send + Sync + 'static
+    Tenants
+    + Keys
+    + Sessions
+    + Installations
+    + Connects
+    + Endpoints
+    + Inbox
+    + Deliveries
+    + Outbox
+    + Audit
+    + Send
+    + Sync
+    + 'static
 {
     /// Writes something small, to see that writing works, and says which durability settings are in force.
     async fn readiness(&self, now: Timestamp) -> StoreResult<Readiness>;

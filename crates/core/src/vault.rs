@@ -25,6 +25,8 @@ pub enum Purpose {
     OAuthState,
     /// The form that confirms an install begun in another browser.
     InstallConfirmation,
+    /// The hidden field that ties a form to a session.
+    FormToken,
 }
 
 /// Why a sealed value does not open.

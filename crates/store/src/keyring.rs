@@ -128,6 +128,7 @@ impl Key {
     fn tag(&self, purpose: Purpose, message: &[u8]) -> [u8; 32] {
         let info: &[u8] = match purpose {
             Purpose::OAuthState => b"tautline/tag/1/oauth-state",
+            Purpose::FormToken => b"tautline/tag/1/form-token",
             Purpose::InstallConfirmation => b"tautline/tag/1/install-confirmation",
         };
         let mut mac =

@@ -11,18 +11,45 @@ pub(super) fn once<T>(
     key: Option<&IdempotencyKey>,
     work: impl FnOnce() -> Work<T>,
 ) -> Work<Once<T>> {
-    let Some(IdempotencyKey { scope, key, request, at }) = key else { return work().map(Once::Done) };
-    let before: Option<[u8; 32]> = connection
-        .prepare_cached("SELECT request_hash FROM idempotency_keys WHERE scope = ? AND key = ?")?
-        .query_row([scope, key], |row| row.get(0))
-        .optional()?;
-    match before {
-        Some(before) if before == *request => return Ok(Once::Before),
+    once_making(connection, key, None, work)
+}
+
+/// The same, and keeps what is made under the key, for [`made`].
+pub(super) fn once_making<T>(
+    connection: &Connection,
+    key: Option<&IdempotencyKey>,
+    makes: Option<&[u8; 16]>,
+    work: impl FnOnce() -> Work<T>,
+) -> Work<Once<T>> {
+    let Some(key) = key else { return work().map(Once::Done) };
+    match find(connection, key)? {
+        Some((request, _)) if request == key.request => return Ok(Once::Before),
         Some(_) => return Ok(Once::Conflict),
         None => {}
     }
+    let IdempotencyKey { scope, key, request, at } = key;
     connection
-        .prepare_cached("INSERT INTO idempotency_keys (scope, key, request_hash, at) VALUES (?, ?, ?, ?)")?
-        .execute(params![scope, key, request, at.as_micros()])?;
+        .prepare_cached(
+            "INSERT INTO idempotency_keys (scope, key, request_hash, at, made) VALUES (?, ?, ?, ?, ?)",
+        )?
+        .execute(params![scope, key, request, at.as_micros(), makes])?;
     work().map(Once::Done)
+}
+
+/// What was made under this key, if it was used: `Some(None)` for another request.
+pub(super) fn made(
+    connection: &Connection,
+    key: &IdempotencyKey,
+) -> rusqlite::Result<Option<Option<[u8; 16]>>> {
+    let found = find(connection, key)?;
+    Ok(found.map(|(request, made)| made.filter(|_| request == key.request)))
+}
+
+type Found = ([u8; 32], Option<[u8; 16]>);
+
+fn find(connection: &Connection, key: &IdempotencyKey) -> rusqlite::Result<Option<Found>> {
+    connection
+        .prepare_cached("SELECT request_hash, made FROM idempotency_keys WHERE scope = ? AND key = ?")?
+        .query_row([&key.scope, &key.key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
 }

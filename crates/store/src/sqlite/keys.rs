@@ -18,7 +18,7 @@ impl Keys for SqliteStore {
         secret: SecretHash,
         idempotency: Option<IdempotencyKey>,
     ) -> StoreResult<Once<()>> {
-        let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
+        let scopes = write_scopes(&key.scopes);
         let store = move |connection: &Connection| {
             connection
                 .prepare_cached(
@@ -58,7 +58,17 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     Ok(ApiKey {
         id: KeyId::from_bytes(value::id(row, "id")?),
         tenant: value::tenant_opt(row, "tenant_id")?,
-        scopes: value::named(row, "scopes", |list| list.split(',').map(Scope::from_name).collect())?,
+        scopes: read_scopes(row)?,
         created_at: value::time(row, "created_at")?,
     })
+}
+
+/// Scopes as a column holds them.
+pub(super) fn write_scopes(scopes: &[Scope]) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Reads the column `scopes`.
+pub(super) fn read_scopes(row: &Row<'_>) -> rusqlite::Result<Vec<Scope>> {
+    value::named(row, "scopes", |list| list.split(',').map(Scope::from_name).collect())
 }

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_the_line.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_the_line.sql"), include_str!("migrations/0002_the_desk.sql")];
 
 #[derive(Debug)]
 pub(super) enum Error {

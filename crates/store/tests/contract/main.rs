@@ -8,7 +8,9 @@ mod endpoints;
 mod engine;
 mod inbox;
 mod installations;
+mod outbox;
 mod scene;
+mod sessions;
 mod sqlite;
 
 /// Runs every test on an engine that `$open` opens.
@@ -59,6 +61,22 @@ on_every_engine! {
         what_waited_beyond_its_life_is_dead,
         an_unanswered_request_takes_what_was_not_begun_with_it,
         answers_are_kept_with_the_attempt,
+    },
+    sessions::{
+        a_dashboard_link_lets_one_in_however_many_open_it,
+        a_link_for_the_desk_works_as_often_as_it_is_opened,
+        a_session_ends_when_told_or_in_time,
+    },
+    outbox::{
+        a_message_is_kept_with_its_lane,
+        a_lane_has_one_in_flight_and_keeps_its_order,
+        two_senders_never_share_a_lane,
+        a_head_that_waits_parks_its_own_lane_only,
+        a_sender_that_died_leaves_its_message_uncertain,
+        what_waited_too_long_expires,
+        an_idempotency_key_sends_one_message,
+        another_tenants_messages_are_none,
+        messages_come_in_pages_newest_first,
     },
     installations::{
         two_tenants_connecting_one_workspace_at_once,

@@ -1,0 +1,248 @@
+//! Lanes: who is next, and when. See `tautline_core::outbox` for the theory of operation.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use tautline_core::delivery::{Finished, Reap};
+use tautline_core::outbox::{
+    Claimed, MessageState, NewMessage, Posted, SendAttempt, SendNext, SendOutcome, SendResult,
+};
+use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
+
+use super::value;
+use crate::limits::REAP_BATCH;
+
+/// How many messages of a tenant are queued.
+pub(super) fn waiting(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<u32> {
+    let waiting = connection
+        .prepare_cached("SELECT waiting FROM outbox_waiting WHERE tenant_id = ?")?
+        .query_row([tenant.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(waiting.unwrap_or(0))
+}
+
+/// Puts a message at the end of its lane.
+pub(super) fn join(connection: &Connection, new: &NewMessage) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO lanes (installation_id, channel, waiting, next_at) VALUES (?, ?, 1, ?)
+             ON CONFLICT DO UPDATE SET waiting = waiting + 1",
+        )?
+        .execute(params![new.installation.as_bytes(), new.channel, new.accepted_at.as_micros()])?;
+    connection
+        .prepare_cached(
+            "INSERT INTO outbox_waiting (tenant_id, waiting) VALUES (?, 1)
+             ON CONFLICT DO UPDATE SET waiting = waiting + 1",
+        )?
+        .execute([new.tenant.as_str()])?;
+    Ok(())
+}
+
+/// A queued message is queued no more (`by` = -1), or again (1).
+fn count(connection: &Connection, message: &Claimed, by: i32) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE lanes SET waiting = waiting + ? WHERE installation_id = ? AND channel = ?")?
+        .execute(params![by, message.installation.as_bytes(), message.channel])?;
+    connection
+        .prepare_cached("UPDATE outbox_waiting SET waiting = waiting + ? WHERE tenant_id = ?")?
+        .execute(params![by, message.tenant.as_str()])?;
+    Ok(())
+}
+
+/// Whether any lane could move.
+pub(super) fn is_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM lanes WHERE waiting > 0 AND leased_until IS NULL AND next_at <= ?)",
+        )?
+        .query_row([now.as_micros()], |row| row.get(0))
+}
+
+/// Takes the heads of lanes that are due, their arguments still sealed.
+pub(super) fn claim(
+    connection: &Connection,
+    now: Timestamp,
+    leased_until: Timestamp,
+    most: usize,
+) -> rusqlite::Result<Vec<(Claimed, Vec<u8>)>> {
+    let due = connection
+        .prepare_cached(
+            "SELECT installation_id, channel FROM lanes
+             WHERE waiting > 0 AND leased_until IS NULL AND next_at <= ? ORDER BY next_at LIMIT ?",
+        )?
+        .query_map(params![now.as_micros(), i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+            Ok((value::id(row, 0)?, row.get(1)?))
+        })?
+        .collect::<rusqlite::Result<Vec<([u8; 16], String)>>>()?;
+    let mut head = connection.prepare_cached(
+        "SELECT id, tenant_id, installation_id, channel, attempt, expires_at, sealed_arguments FROM messages
+         WHERE installation_id = ? AND channel = ? AND state = 'queued' ORDER BY seq LIMIT 1",
+    )?;
+    let mut claimed = Vec::new();
+    for (installation, channel) in due {
+        let found = head.query_row(params![installation, channel], |row| {
+            Ok((
+                Claimed { attempt: row.get::<_, u32>("attempt")? + 1, ..read(row)? },
+                row.get("sealed_arguments")?,
+            ))
+        });
+        let Some((message, sealed)) = found.optional()? else { continue };
+        connection
+            .prepare_cached("UPDATE messages SET state = 'sending', attempt = ? WHERE id = ?")?
+            .execute(params![message.attempt, message.id.as_bytes()])?;
+        connection
+            .prepare_cached("UPDATE lanes SET leased_until = ? WHERE installation_id = ? AND channel = ?")?
+            .execute(params![leased_until.as_micros(), installation, channel])?;
+        count(connection, &message, -1)?;
+        claimed.push((message, sealed));
+    }
+    Ok(claimed)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Claimed> {
+    Ok(Claimed {
+        id: MessageId::from_bytes(value::id(row, "id")?),
+        tenant: value::parsed(row, "tenant_id")?,
+        installation: InstallationId::from_bytes(value::id(row, "installation_id")?),
+        channel: row.get("channel")?,
+        attempt: row.get("attempt")?,
+        expires_at: value::time(row, "expires_at")?,
+        arguments: Bytes::new(),
+    })
+}
+
+/// Frees a lane, to move again at a time.
+fn free(connection: &Connection, message: &Claimed, next_at: Timestamp) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE lanes SET leased_until = NULL, next_at = ? WHERE installation_id = ? AND channel = ?",
+        )?
+        .execute(params![next_at.as_micros(), message.installation.as_bytes(), message.channel])?;
+    Ok(())
+}
+
+/// Puts an attempt on record, and what follows it.
+pub(super) fn settle(
+    connection: &Connection,
+    message: &Claimed,
+    attempt: &SendAttempt,
+    posted: Option<&Posted>,
+    next: SendNext,
+) -> rusqlite::Result<Finished> {
+    let (state, lane_at) = match next {
+        SendNext::Settled { state, lane_at } => (state, lane_at),
+        SendNext::Again { at } => (MessageState::Queued, at),
+    };
+    let changed = connection
+        .prepare_cached(
+            "UPDATE messages SET state = ?, error = ?, posted_channel = ?, ts = ?
+             WHERE id = ? AND tenant_id = ? AND state = 'sending' AND attempt = ?",
+        )?
+        .execute(params![
+            state.as_str(),
+            attempt.error,
+            posted.map(|posted| &posted.channel),
+            posted.map(|posted| &posted.ts),
+            message.id.as_bytes(),
+            message.tenant.as_str(),
+            message.attempt,
+        ])?;
+    if changed == 0 {
+        return Ok(Finished::Fenced);
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO message_attempts (message_id, number, started_at, duration_us, outcome, error)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            message.id.as_bytes(),
+            attempt.number,
+            attempt.started_at.as_micros(),
+            attempt.duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
+            attempt.outcome.as_str(),
+            attempt.error,
+        ])?;
+    if state == MessageState::Queued {
+        count(connection, message, 1)?;
+    }
+    free(connection, message, lane_at)?;
+    Ok(Finished::Recorded)
+}
+
+/// Puts back what was taken and cannot be used; the attempt that was not made is not counted.
+pub(super) fn put_back(
+    connection: &Connection,
+    message: &Claimed,
+    next_at: Timestamp,
+) -> rusqlite::Result<()> {
+    let back = connection
+        .prepare_cached(
+            "UPDATE messages SET state = 'queued', attempt = attempt - 1
+             WHERE id = ? AND state = 'sending' AND attempt = ?",
+        )?
+        .execute(params![message.id.as_bytes(), message.attempt])?;
+    if back == 1 {
+        count(connection, message, 1)?;
+        free(connection, message, next_at)?;
+    }
+    Ok(())
+}
+
+pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
+    let mut changed = 0;
+    loop {
+        let batch = settle_interrupted(connection, now, which)? + expire(connection, now)?;
+        changed += batch;
+        // Before a server begins there is no traffic to stay short for, and everything must be taken back.
+        if which == Reap::RunOut || batch == 0 {
+            return Ok(changed);
+        }
+    }
+}
+
+/// What was on its way when its sender died may stand in the channel.
+fn settle_interrupted(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
+    let until = match which {
+        Reap::All => i64::MAX,
+        Reap::RunOut => now.as_micros(),
+    };
+    let orphans = connection
+        .prepare_cached(
+            "SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.attempt, m.expires_at, l.leased_until
+             FROM lanes l JOIN messages m
+               ON m.installation_id = l.installation_id AND m.channel = l.channel AND m.state = 'sending'
+             WHERE l.leased_until <= ? LIMIT ?",
+        )?
+        .query_map(params![until, REAP_BATCH], |row| Ok((read(row)?, value::time(row, "leased_until")?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for (message, leased_until) in &orphans {
+        let attempt = SendAttempt {
+            number: message.attempt,
+            started_at: leased_until.before(limits::SEND_LEASE),
+            duration: None,
+            outcome: SendOutcome::Interrupted,
+            error: SendResult::Interrupted.error(),
+        };
+        let state = MessageState::Uncertain;
+        let next = SendNext::Settled { state, lane_at: now.after(limits::LANE_PACE) };
+        settle(connection, message, &attempt, None, next)?;
+    }
+    Ok(orphans.len())
+}
+
+fn expire(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    let old = connection
+        .prepare_cached(
+            "SELECT id, tenant_id, installation_id, channel, attempt, expires_at FROM messages
+             WHERE state = 'queued' AND expires_at <= ? ORDER BY expires_at LIMIT ?",
+        )?
+        .query_map(params![now.as_micros(), REAP_BATCH], read)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for message in &old {
+        connection
+            .prepare_cached("UPDATE messages SET state = 'expired' WHERE id = ?")?
+            .execute([message.id.as_bytes()])?;
+        count(connection, message, -1)?;
+    }
+    Ok(old.len())
+}

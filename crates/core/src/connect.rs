@@ -1,7 +1,5 @@
 //! Connecting a workspace: links, and the `state` that travels through Slack and back.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -85,9 +83,6 @@ impl ConnectState {
         }
         Ok(state)
     }
-
-    /// How long the cookie with the nonce lives.
-    pub const COOKIE_LIFE: Duration = limits::OAUTH_STATE;
 }
 
 /// The store's record of connecting.
@@ -116,6 +111,8 @@ pub trait Connects {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use secrecy::SecretSlice;
 
     use super::*;

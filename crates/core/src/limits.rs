@@ -47,6 +47,8 @@ pub const RETRY_AFTER: Duration = DAY;
 
 /// One call of Slack's Web API.
 pub const SLACK_TIMEOUT: Duration = Duration::from_secs(10);
+/// The part of it that connecting may take. Short, so that a call which surely did not reach Slack is known as such.
+pub const SLACK_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An answer of Slack's that we read ourselves. (What the proxy passes on is streamed.)
 pub const SLACK_ANSWER_BYTES: usize = 1024 * 1024;
 /// A call that passes through the Web API proxy.

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::dispatch::Dispatcher;
 use crate::egress::SlackClient;
+use crate::outbound::Sender;
 use crate::settings::Settings;
 
 /// A running gateway's parts.
@@ -22,6 +23,7 @@ pub(crate) struct App {
     /// Who gets requests.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) dispatcher: Dispatcher,
+    pub(crate) sender: Sender,
     /// Places for requests that wait for the store: what they hold in memory is bounded.
     pub(crate) accepting: Arc<Semaphore>,
     /// Work that a stopping server finishes.

@@ -64,6 +64,14 @@ impl ApiError {
         self.status
     }
 
+    pub(crate) fn code(&self) -> &'static str {
+        self.body.code
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.body.error
+    }
+
     pub(crate) fn fix_text(&self) -> Option<&str> {
         self.body.fix.as_deref()
     }

@@ -8,6 +8,7 @@ pub mod alerts;
 mod api;
 mod app;
 mod auth;
+mod cookie;
 mod dashboard;
 pub mod dispatch;
 mod egress;

@@ -19,7 +19,9 @@ use utoipa::{Modify, OpenApi};
         (name = "inbound", description = "What Slack sends"),
         (name = "inbox", description = "The record of it"),
         (name = "installations", description = "Connected workspaces"),
-        (name = "outbound", description = "What the product says to Slack"),
+        (name = "messages", description = "What the product says to Slack, queued and paced"),
+        (name = "outbound", description = "The Web API, with a gateway key in place of a token"),
+        (name = "dashboard", description = "Signing people in"),
         (name = "tenants", description = "The customers of the product"),
         (name = "keys", description = "API keys"),
     ),
@@ -90,6 +92,7 @@ mod tests {
         assert_eq!(
             open,
             [
+                "get /api/v1/dashboard-links/{secret}",
                 "get /api/v1/integrations/slack/connect-links/{secret}",
                 "get /api/v1/integrations/slack/oauth/callback",
                 "post /api/v1/integrations/slack/oauth/callback",

@@ -38,6 +38,10 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(v1::installations::list::list))
         .routes(routes!(v1::tenants::create::create))
         .routes(routes!(v1::keys::create::create))
+        .routes(routes!(v1::messages::create::create, v1::messages::list::list))
+        .routes(routes!(v1::messages::get::get))
+        .routes(routes!(v1::dashboard_links::create::create))
+        .routes(routes!(dashboard::link::open))
         .routes(routes!(v1::inbox::list::list))
         .routes(routes!(v1::inbox::get::get))
         .routes(routes!(proxy::proxy_get, proxy::proxy_post))
@@ -47,8 +51,7 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (api, _) = described().split_for_parts();
     let router = api
-        .route("/", get(dashboard::index))
-        .route("/style.css", get(dashboard::style))
+        .merge(dashboard::router())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/openapi.json", get(openapi::openapi_json));

@@ -14,9 +14,10 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::dispatch::{self, Dispatcher, Handler};
 use crate::egress::{EndpointClient, SlackClient};
+use crate::outbound::Sender;
 use crate::serve::serve;
 use crate::settings::Settings;
-use crate::{home, router};
+use crate::{home, outbound, router};
 
 /// What the server stands on.
 pub struct Ports {
@@ -64,10 +65,24 @@ impl Server {
         let dispatcher = Dispatcher::new(&endpoints, &handlers, secret, EndpointClient::new()?);
         let slack = SlackClient::new(settings.slack_url.clone())?;
         let (accepting, tasks) = (Arc::new(Semaphore::new(limits::ACCEPTING)), TaskTracker::new());
-        let app = App { settings, store, vault, clock, rng, slack, endpoints, dispatcher, accepting, tasks };
+        let sender = Sender::new();
+        let app = App {
+            settings,
+            store,
+            vault,
+            clock,
+            rng,
+            slack,
+            endpoints,
+            dispatcher,
+            sender,
+            accepting,
+            tasks,
+        };
         home::record_tenant(&app).await?;
         // Nobody else serves this store: whoever held a lease is gone.
-        let changed = app.store.delivery_reap(app.clock.now(), Reap::All).await?;
+        let changed = app.store.delivery_reap(app.clock.now(), Reap::All).await?
+            + app.store.message_reap(app.clock.now(), Reap::All).await?;
         if changed > 0 {
             tracing::info!(changed, "took back what the last run left unfinished");
         }
@@ -80,6 +95,7 @@ impl Server {
         let app = self.app;
         let work = TaskTracker::new();
         work.spawn(dispatch::sweep(app.clone(), stop.clone()));
+        work.spawn(outbound::send_all(app.clone(), stop.clone()));
         if let Some(token) = app.settings.bot_token.clone() {
             work.spawn(home::install(app.clone(), token, stop.clone()));
         }

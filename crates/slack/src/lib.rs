@@ -9,6 +9,7 @@
 
 mod ids;
 pub mod incoming_webhook;
+pub mod message;
 pub mod oauth;
 pub mod request;
 pub mod scopes;

@@ -1,5 +1,7 @@
 //! Who is calling, and whose data this is. The one door: a handler never reads a credential itself.
 
+mod session;
+
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -12,6 +14,7 @@ use tautline_core::{StoreResult, TenantId};
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+pub(crate) use session::{SignedIn, Submitted};
 
 /// Names the tenant in whose place a platform key acts.
 pub(crate) const TENANT_HEADER: &str = "tautline-tenant";

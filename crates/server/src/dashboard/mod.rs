@@ -1,55 +1,44 @@
-//! `/`: what runs here, and where to go.
+//! The dashboard: a tenant's desk. Pages made here, without a script; every form carries the session's token.
+//!
+//! A page is one file: what it shows, as a template's fields, and the handler that fills them. The templates
+//! are in `templates/`, the frame around them is [`frame`].
+
+mod bits;
+mod channels;
+mod frame;
+mod inbox;
+pub(crate) mod link;
+mod messages;
+mod overview;
+mod payload;
+pub(crate) mod sign_in;
 
 use std::sync::Arc;
 
-use askama::Template;
-use axum::extract::State;
+use axum::Router;
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use axum::routing::{get, post};
+use http::header;
 
 use crate::app::App;
-use crate::page::{self, render};
-use crate::settings::OAuth;
+use crate::page;
 
-#[derive(Template)]
-#[template(path = "index.html")]
-struct Index {
-    features: Vec<Feature>,
-    /// The simulated Slack's address, when there is no real one behind this gateway.
-    simulated_slack: Option<String>,
+/// Where the dashboard begins.
+pub(crate) const HOME: &str = "/";
+
+pub(crate) fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route(HOME, get(overview::show))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(sign_in::out))
+        .route("/channels/slack", get(channels::show))
+        .route("/inbox", get(inbox::list::show))
+        .route("/inbox/{id}", get(inbox::request::show))
+        .route("/messages", get(messages::list::show).post(messages::list::send))
+        .route("/messages/{id}", get(messages::message::show))
+        .route("/style.css", get(style))
 }
 
-struct Feature {
-    name: &'static str,
-    /// What to set, when it is off.
-    fix: Option<String>,
-}
-
-pub(crate) async fn index(State(app): State<Arc<App>>) -> Response {
-    let settings = &app.settings;
-    let off = |missing: bool, fix: &str| missing.then(|| fix.to_owned());
-    let features = vec![
-        Feature {
-            name: "Inbound",
-            fix: off(settings.signing_secrets.is_empty(), "set SLACK_SIGNING_SECRET"),
-        },
-        Feature {
-            name: "Connect",
-            fix: match &settings.oauth {
-                OAuth::On(_) => None,
-                OAuth::Off { fix } => Some(fix.clone()),
-            },
-        },
-        Feature {
-            name: "Dispatch",
-            fix: off(app.endpoints.is_empty(), "set TAUTLINE_FORWARD_URL and TAUTLINE_FORWARD_SECRET"),
-        },
-    ];
-    let on_loopback = settings.slack_url.scheme() == "http";
-    let simulated_slack = on_loopback.then(|| settings.slack_url.to_string());
-    render(StatusCode::OK, &Index { features, simulated_slack })
-}
-
-pub(crate) async fn style() -> Response {
+async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], page::STYLE).into_response()
 }

@@ -23,9 +23,12 @@ pub(crate) struct SlackClient {
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// No answer at all.
+    /// The call surely did not reach Slack.
     #[error("Slack cannot be reached: {0}")]
     Unreachable(String),
+    /// The call may have reached Slack, but no complete answer came back.
+    #[error("Slack gave no complete answer: {0}")]
+    NoAnswer(String),
     /// An answer, but not the wanted one.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -40,7 +43,13 @@ pub(crate) struct Reply<T> {
 
 impl SlackClient {
     pub(crate) fn new(base: Url) -> reqwest::Result<Self> {
-        Ok(Self { http: builder().timeout(limits::SLACK_TIMEOUT).build()?, base })
+        Ok(Self {
+            http: builder()
+                .timeout(limits::SLACK_TIMEOUT)
+                .connect_timeout(limits::SLACK_CONNECT_TIMEOUT)
+                .build()?,
+            base,
+        })
     }
 
     /// Makes a call of ours.
@@ -49,13 +58,12 @@ impl SlackClient {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, authorization(&call.authorization));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let unreachable = |error| CallError::Unreachable(describe(error));
         let response =
-            self.send(Method::POST, call.method, None, headers, form.into()).await.map_err(unreachable)?;
+            self.send(Method::POST, call.method, None, headers, form.into()).await.map_err(lost)?;
         let status = response.status().as_u16();
         let text = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let (retry_after, scopes) = (text("retry-after"), text("x-oauth-scopes"));
-        let body = read_limited(response, limits::SLACK_ANSWER_BYTES).await.map_err(unreachable)?;
+        let body = read_limited(response, limits::SLACK_ANSWER_BYTES).await.map_err(lost)?;
         let body = body.ok_or(Refusal::Unreadable { status })?;
         Ok(Reply { answer: web_api::read(status, retry_after.as_deref(), &body)?, scopes })
     }
@@ -78,10 +86,17 @@ impl SlackClient {
     pub(crate) async fn respond(&self, url: Url, words: &Value) -> Result<(), CallError> {
         let json = HeaderValue::from_static("application/json");
         let request = self.http.post(url).header(header::CONTENT_TYPE, json).body(words.to_string());
-        let response = request.send().await.map_err(|error| CallError::Unreachable(describe(error)))?;
+        let response = request.send().await.map_err(lost)?;
         let status = response.status();
         if status.is_success() { Ok(()) } else { Err(Refusal::Unreadable { status: status.as_u16() }.into()) }
     }
+}
+
+/// Before the connection stood, nothing can have reached Slack.
+fn lost(error: reqwest::Error) -> CallError {
+    let before = error.is_connect();
+    let why = describe(error);
+    if before { CallError::Unreachable(why) } else { CallError::NoAnswer(why) }
 }
 
 /// A bearer header that is left out of debug output.

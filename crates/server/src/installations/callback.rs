@@ -14,8 +14,9 @@ use tautline_core::installation::Installation;
 use tautline_core::{Purpose, Timestamp};
 
 use super::ending::Ending;
-use super::{cookie, redeem};
+use super::redeem;
 use crate::app::App;
+use crate::cookie;
 use crate::page::{Confirm, Link, Notice, Tone};
 
 /// Where Slack sends people back to, whatever else `SLACK_REDIRECT_URI` names.
@@ -132,7 +133,7 @@ async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result
         None => {}
     }
     let code = query.code.filter(|code| !code.is_empty()).ok_or(Ending::CodeMissing)?;
-    match cookie::get(&app.settings, headers) {
+    match cookie::CONNECT.get(&app.settings, headers) {
         Some(nonce) if nonce == state.nonce => {
             let installation = redeem::redeem(app, &state, &code).await?;
             Ok(Step::Connected(installation, state.return_to))
@@ -197,7 +198,7 @@ fn finish(app: &App, step: Result<Step, Ending>) -> Response {
         Err(ending) => (ending.into_response(), false),
     };
     if !keeps_cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie::clear(&app.settings));
+        response.headers_mut().append(header::SET_COOKIE, cookie::CONNECT.clear(&app.settings));
     }
     response
 }

@@ -142,7 +142,7 @@ impl Ending {
                 "It belongs to another customer account. Nothing was changed.",
                 "If it should move, ask the support of the product you are connecting.",
             ),
-            Self::Call(CallError::Unreachable(_)) => {
+            Self::Call(CallError::Unreachable(_) | CallError::NoAnswer(_)) => {
                 (502, "slack_unreachable", "Slack did not answer", "Nothing was connected.", AGAIN)
             }
             Self::Call(CallError::Refused(Refusal::RateLimited { .. })) => (

@@ -5,7 +5,6 @@
 //! workspace would go, and must say so before the code is redeemed.
 
 pub(crate) mod callback;
-mod cookie;
 mod ending;
 pub(crate) mod link;
 mod redeem;

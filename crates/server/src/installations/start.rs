@@ -7,16 +7,17 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
-use tautline_core::Purpose;
-use tautline_core::access::Scope;
+use tautline_core::access::{Caller, Scope};
 use tautline_core::connect::ConnectState;
+use tautline_core::{Purpose, TenantId};
 use tautline_slack::oauth;
 
-use super::cookie;
 use crate::app::App;
-use crate::auth::ForTenant;
+use crate::auth::{ForTenant, SignedIn};
+use crate::cookie;
+use crate::dashboard::sign_in;
 use crate::error::{ApiError, ApiQuery, ApiResult};
-use crate::page::{Notice, Tone, wants_html};
+use crate::page::{PageError, wants_html};
 use crate::settings::OAuth;
 
 #[derive(Deserialize)]
@@ -43,21 +44,33 @@ pub(crate) async fn start(
 ) -> Response {
     match try_start(&app, query, &mut parts).await {
         Ok(response) => response,
-        Err(error) if error.status() == StatusCode::UNAUTHORIZED && wants_html(&parts.headers) => {
+        Err(error) if !wants_html(&parts.headers) => error.into_response(),
+        Err(error) if error.status() == StatusCode::UNAUTHORIZED => {
             error.log();
-            sign_in_first().into_response()
+            sign_in::asked(&app, parts.uri.path_and_query().map(ToString::to_string))
         }
-        Err(error) => error.into_response(),
+        Err(error) => PageError::from(error).into_response(),
     }
 }
 
 async fn try_start(app: &Arc<App>, query: Start, parts: &mut Parts) -> ApiResult<Response> {
     client(app)?;
-    let (caller, tenant) = ForTenant::from_request_parts(parts, app).await?.may(Scope::Manage)?;
+    let (caller, tenant) = operator(app, parts).await?;
     let return_to = checked_return_to(app, query.return_to)?;
     let mut state = ConnectState::new(&tenant, &caller.name, app.clock.now(), app.rng.as_ref());
     state.return_to = return_to;
     to_slack(app, &state)
+}
+
+/// Whoever starts: with a key, or signed in at the dashboard.
+async fn operator(app: &Arc<App>, parts: &mut Parts) -> ApiResult<(Caller, TenantId)> {
+    if !parts.headers.contains_key(header::AUTHORIZATION)
+        && let Some(signed_in) = SignedIn::find(app, &parts.headers).await?
+    {
+        signed_in.may(Scope::Manage)?;
+        return Ok(signed_in.into_caller());
+    }
+    ForTenant::from_request_parts(parts, app).await?.may(Scope::Manage)
 }
 
 /// The app's credentials, or why there are none.
@@ -93,18 +106,7 @@ pub(super) fn to_slack(app: &App, state: &ConnectState) -> ApiResult<Response> {
     let url =
         oauth::authorize_url(&settings.slack_url, &client.id, &settings.bot_scopes, redirect_uri, &sealed);
     let location = HeaderValue::try_from(url.as_str()).expect("URLs are ASCII");
-    let headers = [(header::LOCATION, location), (header::SET_COOKIE, cookie::set(settings, &state.nonce))];
+    let headers =
+        [(header::LOCATION, location), (header::SET_COOKIE, cookie::CONNECT.set(settings, &state.nonce))];
     Ok((StatusCode::FOUND, headers).into_response())
-}
-
-fn sign_in_first() -> Notice {
-    Notice {
-        status: StatusCode::UNAUTHORIZED,
-        code: "unauthorized",
-        tone: Tone::Bad,
-        title: "Not signed in".into(),
-        lead: "Connecting a workspace needs an operator, or a connect link.".into(),
-        next: "Ask for a connect link in the product, or call this with an API key.".into(),
-        link: None,
-    }
 }

@@ -1,10 +1,14 @@
 //! What the product says to Slack.
 
+pub(crate) mod accept;
 mod calls;
 mod credential;
 mod headers;
 pub(crate) mod proxy;
 mod refusal;
+mod sender;
 mod token;
+mod workspace;
 
 pub use calls::SlackCalls;
+pub(crate) use sender::{Sender, send_all};

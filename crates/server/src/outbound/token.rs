@@ -3,11 +3,12 @@
 use http::HeaderMap;
 use tautline_core::access::Scope;
 use tautline_core::installation::{CredentialKind, Installation};
-use tautline_core::{PageRequest, StoreResult, TenantId};
+use tautline_core::{StoreResult, TenantId};
 use tautline_slack::request::Origin;
 use tautline_slack::{EnterpriseId, TeamId, Token};
 
 use super::refusal::{SlackShaped, refusal};
+use super::workspace::{Meant, meant};
 use crate::app::App;
 use crate::auth;
 
@@ -47,14 +48,11 @@ fn no_such_place() -> SlackShaped {
 }
 
 async fn of_tenant(app: &App, tenant: &TenantId, place: Option<&str>) -> Result<Installation, SlackShaped> {
-    if let Some(place) = place {
-        return app.store.installation_at(tenant, place).await?.ok_or_else(no_such_place);
-    }
-    let mut few = app.store.installations(tenant, PageRequest { limit: 2, after: None }).await?.items;
-    match (few.pop(), few.pop()) {
-        (Some(only), None) => Ok(only),
-        (None, _) => Err(refusal("account_inactive", "this tenant has connected no workspace")),
-        (Some(_), Some(_)) => {
+    match meant(app, tenant, place).await? {
+        Meant::This(installation) => Ok(*installation),
+        Meant::Unknown => Err(no_such_place()),
+        Meant::None => Err(refusal("account_inactive", "this tenant has connected no workspace")),
+        Meant::Several => {
             let error = "this tenant has several workspaces: write KEY.T0123 in place of the key";
             Err(refusal("team_not_found", error))
         }

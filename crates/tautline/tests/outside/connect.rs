@@ -217,7 +217,11 @@ async fn start_needs_an_operator_and_an_app() {
     assert_eq!((status, body["code"].as_str()), (StatusCode::UNAUTHORIZED, Some("unauthorized")));
     let page = Browser::default().get(&format!("{}{START}", gateway.url)).await;
     assert_eq!(page.status, StatusCode::UNAUTHORIZED);
-    assert!(page.html.contains("Not signed in"), "people get a page: {}", page.html);
+    assert!(
+        page.html.contains("<h1>Sign in</h1>") && page.html.contains("oauth/start"),
+        "people get a page: {}",
+        page.html
+    );
     let answer = http().get(format!("{}{START}", gateway.url)).bearer_auth(&key).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::FOUND);
     assert!(answer.headers()["location"].to_str().unwrap().contains("/oauth/v2/authorize?client_id="));

@@ -25,7 +25,7 @@ fn row(process: &Process, name: &str) -> String {
 }
 
 fn link(process: &Process) -> String {
-    process.wait_for("1. Connect a workspace:").split_whitespace().last().unwrap().to_owned()
+    process.wait_for("1. Open the dashboard:").split_whitespace().last().unwrap().to_owned()
 }
 
 async fn get(url: &str, key: Option<&str>) -> (StatusCode, String) {
@@ -52,9 +52,15 @@ async fn wait_for_message(slack: &str, text: &str) {
     .await;
 }
 
+/// Signs in by the printed link, and connects a workspace from the dashboard.
 async fn connect(slack: &str, link: &str) -> String {
     let browser = Browser::default();
-    let consent = browser.begin(link).await;
+    assert_eq!(browser.get(link).await.status, StatusCode::SEE_OTHER);
+    let gateway = link.split("/api/").next().unwrap();
+    let page = browser.get(&format!("{gateway}/channels/slack")).await;
+    let start = page.html.split("href=\"").find(|rest| rest.contains("oauth/start")).unwrap();
+    let start = start.split('"').next().unwrap();
+    let consent = browser.begin(&format!("{gateway}{start}")).await;
     let page = browser.get(&consent).await;
     let team = page.html.split("<option value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let asked = url::Url::parse(&consent).unwrap();
@@ -62,7 +68,8 @@ async fn connect(slack: &str, link: &str) -> String {
     let mut pairs = asked.iter().map(|(n, v)| (n.as_ref(), v.as_ref())).collect::<Vec<_>>();
     pairs.extend([("decision", "allow"), ("team", team.as_str())]);
     let page = browser.submit(&format!("{slack}oauth/v2/authorize"), &pairs).await;
-    browser.get(&page.location.unwrap()).await.html
+    let back = browser.get(&page.location.unwrap()).await;
+    browser.get(&back.location.expect("back to the dashboard")).await.html
 }
 
 #[tokio::test]
@@ -75,14 +82,14 @@ async fn the_first_minute_and_the_second_run() {
     let key = row(&first, "its API key");
 
     let (status, page) = get(&gateway, None).await;
-    assert_eq!(status, StatusCode::OK);
-    assert!(page.contains("The gateway is running") && page.contains(&slack), "{page}");
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "the sign-in page");
+    assert!(page.contains("Sign in") && page.contains("tautline dev"), "{page}");
     let (status, page) = get(&slack, None).await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("is not in this workspace yet"), "{page}");
 
     let page = connect(&slack, &link(&first)).await;
-    assert!(page.contains("Acme Rockets is connected"), "{page}");
+    assert!(page.contains("Acme Rockets") && page.contains("Connected."), "{page}");
     say(&slack, "@tautline hello").await;
     wait_for_message(&slack, "You said: hello").await;
     let (_, inbox) = get(&format!("{gateway}api/v1/inbox"), Some(&key)).await;

@@ -1,9 +1,11 @@
 //! Version 1.
 
 pub(crate) mod connect_links;
-mod creating;
+pub(crate) mod creating;
+pub(crate) mod dashboard_links;
 pub(crate) mod inbox;
 pub(crate) mod installations;
 pub(crate) mod keys;
-mod paging;
+pub(crate) mod messages;
+pub(crate) mod paging;
 pub(crate) mod tenants;

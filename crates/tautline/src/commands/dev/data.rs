@@ -22,7 +22,7 @@ use crate::config::{make_private, write_private};
 const SEED: &str = "dev.seed";
 const LOCK: &str = "dev.lock";
 /// A desk's day: the printed link shall still work after lunch.
-pub(super) const CONNECT_LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DASHBOARD_LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The directory, and the secrets derived from its seed.
 pub(super) struct DevData {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use tautline_server::core::access::{ApiKey, Scope};
-use tautline_server::core::connect::ConnectLink;
+use tautline_server::core::session::DashboardLink;
 use tautline_server::core::{
     Clock as _, KeyId, LinkId, PageRequest, Rng, SecretHash, Store, SystemClock, SystemRng, Tenant, TenantId,
     limits, new_secret,
@@ -88,7 +88,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let vault = Arc::new(Keyring::single("dev", data.encryption_key(), rng.clone()));
     let store: Arc<dyn Store> = Arc::new(open_store(&data.file("tautline.db"), vault.clone())?);
-    let connect = furnish(store.as_ref(), &data, &public_url, rng.as_ref()).await?;
+    let dashboard = furnish(store.as_ref(), &data, &public_url, rng.as_ref()).await?;
     let connected = connected(store.as_ref()).await?;
     let handlers = match options.forward {
         Some(_) => HashMap::new(),
@@ -100,7 +100,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
     table::print(&table::Facts {
         public_url: &public_url,
         slack_url: &slack_url,
-        connect: &connect,
+        dashboard: &dashboard,
         connected: &connected,
         tenant: TENANT,
         bot_name: BOT_NAME,
@@ -142,7 +142,7 @@ async fn connected(store: &dyn Store) -> anyhow::Result<Vec<String>> {
     Ok(found.into_iter().filter_map(|installation| installation.facts.team_name).collect())
 }
 
-/// A tenant, its API key, and a link to connect it.
+/// A tenant, its API key, and a link to its dashboard.
 async fn furnish(store: &dyn Store, data: &DevData, public_url: &Url, rng: &dyn Rng) -> anyhow::Result<Url> {
     let now = SystemClock.now();
     let tenant: TenantId = TENANT.parse()?;
@@ -153,8 +153,15 @@ async fn furnish(store: &dyn Store, data: &DevData, public_url: &Url, rng: &dyn 
     let key = ApiKey { id, tenant: Some(tenant.clone()), scopes: Scope::ALL.to_vec(), created_at: now };
     store.key_store(key, SecretHash::of(&data.api_key()), None).await?;
     let secret = new_secret(rng);
-    let expires_at = now.after(data::CONNECT_LINK_LIFE);
-    let link = ConnectLink { id: LinkId::generate(now, rng), tenant, return_to: None, expires_at };
-    store.connect_link_store(link, SecretHash::of(&secret), now, None).await?;
-    Ok(below(public_url, &format!("api/v1/integrations/slack/connect-links/{secret}")))
+    let link = DashboardLink {
+        id: LinkId::generate(now, rng),
+        tenant,
+        scopes: Scope::ALL.to_vec(),
+        return_to: None,
+        // Terminals and browsers fetch links on their own; and one's own desk may be opened twice.
+        single_use: false,
+        expires_at: now.after(data::DASHBOARD_LINK_LIFE),
+    };
+    store.dashboard_link_store(link, SecretHash::of(&secret), now, None).await?;
+    Ok(below(public_url, &format!("api/v1/dashboard-links/{secret}")))
 }

@@ -7,7 +7,8 @@ use super::data::DevData;
 pub(super) struct Facts<'a> {
     pub(super) public_url: &'a Url,
     pub(super) slack_url: &'a Url,
-    pub(super) connect: &'a Url,
+    /// Signs in whoever opens it.
+    pub(super) dashboard: &'a Url,
     /// Workspaces that are connected already.
     pub(super) connected: &'a [String],
     pub(super) tenant: &'a str,
@@ -22,7 +23,7 @@ pub(super) fn print(facts: &Facts<'_>) {
 }
 
 fn render(facts: &Facts<'_>) -> String {
-    let Facts { public_url, slack_url, connect, connected, tenant, bot_name, forward, data } = facts;
+    let Facts { public_url, slack_url, dashboard, connected, tenant, bot_name, forward, data } = facts;
     let mut rows = vec![
         ("gateway", public_url.to_string()),
         ("simulated Slack", slack_url.to_string()),
@@ -47,9 +48,9 @@ fn render(facts: &Facts<'_>) -> String {
     let rows: String = rows.iter().map(|(name, value)| format!("  {name:<20}{value}\n")).collect();
     format!(
         "\nTautline dev\n\n{rows}\n  \
-         1. Connect a workspace:  {connect}\n  \
-         2. Say something:        {slack_url}  (\"@{bot_name} hello\")\n  \
-         3. See what came:        curl -H 'Authorization: Bearer {key}' {public_url}api/v1/inbox\n",
-        key = data.api_key(),
+         1. Open the dashboard:   {dashboard}\n  \
+         2. Connect a workspace:  there, under Channels\n  \
+         3. Say something:        {slack_url}  (\"@{bot_name} hello\")\n  \
+         4. See what came:        in the dashboard, under Inbox\n",
     )
 }

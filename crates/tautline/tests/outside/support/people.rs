@@ -14,6 +14,13 @@ pub struct Browser {
     cookies: Mutex<BTreeMap<String, String>>,
 }
 
+/// The same person at another desk: the same cookies, and from then on its own.
+impl Clone for Browser {
+    fn clone(&self) -> Self {
+        Self { cookies: Mutex::new(self.cookies.lock().unwrap().clone()) }
+    }
+}
+
 /// What a page or redirect said.
 pub struct Page {
     pub status: StatusCode,
@@ -38,12 +45,17 @@ impl Browser {
         self.send(request.body(form(pairs))).await
     }
 
+    /// The header that it would send.
+    pub fn cookies(&self) -> String {
+        let cookies = self.cookies.lock().unwrap();
+        cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
     async fn send(&self, request: RequestBuilder) -> Page {
-        let cookies =
-            self.cookies.lock().unwrap().iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>();
+        let cookies = self.cookies();
         let mut request = request.header("accept", "text/html");
         if !cookies.is_empty() {
-            request = request.header("cookie", cookies.join("; "));
+            request = request.header("cookie", cookies);
         }
         let answer = request.send().await.unwrap();
         self.keep(&answer);

@@ -127,6 +127,8 @@ async fn serve(
         }
         Reply::Hang => std::future::pending().await,
     };
+    // Said aloud, or the gateway might send its next request into a connection that is just closing.
+    let answer = answer.replacen("\r\n", "\r\nconnection: close\r\n", 1);
     stream.write_all(answer.as_bytes()).await.ok()?;
     stream.shutdown().await.ok()
 }

@@ -23,6 +23,7 @@ pub struct Slack {
     pub url: String,
     pub address: Address,
     stop: CancellationToken,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Slack {
@@ -62,7 +63,7 @@ impl Slack {
         let (bound, is_bound) = oneshot::channel();
         // A thread of its own: a test that waits for a process must not keep Slack from answering it.
         let (at, stopping) = (address.port(PORT), stop.clone());
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind(at).await.unwrap();
@@ -71,7 +72,7 @@ impl Slack {
             });
         });
         is_bound.await.unwrap();
-        Self { url: address.url(PORT), address, stop }
+        Self { url: address.url(PORT), address, stop, thread: Some(thread) }
     }
 
     /// What the gateway is told of this Slack and its app.
@@ -151,6 +152,13 @@ impl Slack {
 
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Stops it, and waits until its port is free.
+    pub async fn stop_and_wait(mut self) {
+        self.stop.cancel();
+        let thread = self.thread.take().unwrap();
+        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
     }
 }
 

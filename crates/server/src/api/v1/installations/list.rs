@@ -4,26 +4,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tautline_core::InstallationId;
 use tautline_core::access::Scope;
 use tautline_core::installation::{Health, Installation};
 use tautline_slack::scopes;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
-use crate::api::v1::paging::page;
+use crate::api::v1::paging::{Paging, page};
 use crate::app::App;
 use crate::auth::ForTenant;
 use crate::error::{ApiQuery, ApiResult, ErrorBody};
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Wanted {
-    /// 1 to 500; 50 unless asked for.
-    limit: Option<u32>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Installations {
@@ -63,7 +54,7 @@ pub(crate) struct Named {
     get,
     path = "/api/v1/integrations/slack/installations",
     tag = "installations",
-    params(Wanted),
+    params(Paging),
     responses(
         (status = 200, description = "Newest first", body = Installations),
         (status = 404, description = "No such tenant", body = ErrorBody),
@@ -72,7 +63,7 @@ pub(crate) struct Named {
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     caller: ForTenant,
-    ApiQuery(wanted): ApiQuery<Wanted>,
+    ApiQuery(wanted): ApiQuery<Paging>,
 ) -> ApiResult<Json<Installations>> {
     let (_, tenant) = caller.may(Scope::Read)?;
     let page = page(wanted.limit, wanted.cursor.as_deref())?;

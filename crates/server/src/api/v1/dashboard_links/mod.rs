@@ -1,0 +1,3 @@
+//! `dashboard-links`.
+
+pub(crate) mod create;

@@ -1,0 +1,46 @@
+//! What stands around every page of the desk: where one is, and as whom.
+
+use tautline_core::StoreResult;
+
+use crate::app::App;
+use crate::auth::SignedIn;
+
+/// The parts of the desk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Overview,
+    Channels,
+    Inbox,
+    Messages,
+}
+
+/// What stands around a page.
+pub(super) struct Frame {
+    pub(super) here: Section,
+    /// The tenant, as people call it.
+    pub(super) tenant: String,
+    pub(super) who: String,
+    pub(super) form_token: String,
+    /// The simulated Slack's address, when there is no real one behind this gateway.
+    pub(super) simulated_slack: Option<String>,
+}
+
+impl Frame {
+    pub(super) async fn of(app: &App, who: &SignedIn, here: Section) -> StoreResult<Self> {
+        let tenant = app.store.tenant(who.tenant()).await?;
+        let name = tenant.and_then(|tenant| tenant.name);
+        let on_loopback = app.settings.slack_url.scheme() == "http";
+        Ok(Self {
+            here,
+            tenant: name.unwrap_or_else(|| who.tenant().to_string()),
+            who: who.name().to_owned(),
+            form_token: who.form_token(app),
+            simulated_slack: on_loopback.then(|| app.settings.slack_url.to_string()),
+        })
+    }
+
+    /// For a link's `aria-current`.
+    pub(super) fn at(&self, section: Section) -> &'static str {
+        if self.here == section { "page" } else { "false" }
+    }
+}

@@ -1,0 +1,117 @@
+//! `/inbox`: the list.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+use tautline_core::access::Scope;
+use tautline_core::inbox::{RequestFilter, RequestSummary, Whose};
+use tautline_core::{InstallationId, RequestId, Timestamp, limits};
+use tautline_slack::request::Kind;
+
+use super::{answer_badge, delivery_badge, kind_name};
+use crate::api::v1::paging::page;
+use crate::app::App;
+use crate::auth::SignedIn;
+use crate::dashboard::bits::{Badge, Moment, Tone};
+use crate::dashboard::channels;
+use crate::dashboard::frame::{Frame, Section};
+use crate::error::ApiQuery;
+use crate::page::{PageResult, render};
+
+#[derive(Template)]
+#[template(path = "inbox.html")]
+struct Inbox {
+    frame: Frame,
+    rows: Vec<Row>,
+    kinds: Vec<KindOption>,
+    /// What is looked for.
+    name: String,
+    is_filtered: bool,
+    /// The query of the next page.
+    older: Option<String>,
+    is_connected: bool,
+}
+
+struct Row {
+    id: RequestId,
+    kind: String,
+    name: String,
+    /// The workspace, by its name while it is connected.
+    place: Option<String>,
+    received: Moment,
+    badges: Vec<Badge>,
+}
+
+struct KindOption {
+    value: &'static str,
+    text: String,
+    chosen: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::dashboard) struct Asked {
+    kind: String,
+    #[serde(rename = "type")]
+    name: String,
+    cursor: String,
+}
+
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    who: SignedIn,
+    ApiQuery(asked): ApiQuery<Asked>,
+) -> PageResult<Response> {
+    let tenant = who.may(Scope::Read)?;
+    let kind: Option<Kind> = asked.kind.parse().ok();
+    let name = asked.name.trim();
+    let filter =
+        RequestFilter { kind, name: (!name.is_empty()).then(|| name.to_owned()), ..RequestFilter::default() };
+    let found = app.store.requests(Whose::Tenant(tenant), &filter, page(None, Some(&asked.cursor))?).await?;
+    let workspaces = app.store.installations(tenant, page(Some(limits::PAGE_MAX), None)?).await?.items;
+    let names: HashMap<_, _> = workspaces.iter().map(|each| (each.id, channels::name(each))).collect();
+    let now = app.clock.now();
+    let older = found.next.map(|cursor| {
+        let pairs = [("kind", asked.kind.as_str()), ("type", name), ("cursor", &cursor.encode())];
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    });
+    let page = Inbox {
+        frame: Frame::of(&app, &who, Section::Inbox).await?,
+        rows: found.items.into_iter().map(|summary| row(summary, &names, now)).collect(),
+        kinds: Kind::ALL
+            .iter()
+            .map(|each| KindOption {
+                value: each.as_str(),
+                text: kind_name(*each),
+                chosen: kind == Some(*each),
+            })
+            .collect(),
+        name: name.to_owned(),
+        is_filtered: kind.is_some() || !name.is_empty(),
+        older,
+        is_connected: !workspaces.is_empty(),
+    };
+    Ok(render(StatusCode::OK, &page))
+}
+
+fn row(summary: RequestSummary, names: &HashMap<InstallationId, String>, now: Timestamp) -> Row {
+    let RequestSummary { request, answer, deliveries } = summary;
+    let mut badges: Vec<Badge> = answer_badge(answer).into_iter().collect();
+    badges.extend(deliveries.iter().map(delivery_badge));
+    if deliveries.is_empty() {
+        badges.push(Badge::new("kept; no handler", Tone::Plain));
+    }
+    Row {
+        id: request.id,
+        kind: kind_name(request.kind),
+        name: request.name,
+        place: request.installation.and_then(|id| names.get(&id).cloned()).or(request.team_id),
+        received: Moment::of(request.received_at, now),
+        badges,
+    }
+}

@@ -1,0 +1,146 @@
+//! `/messages`: the list, and a form to send one.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use http::StatusCode;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use tautline_core::access::Scope;
+use tautline_core::idempotency::IdempotencyKey;
+use tautline_core::outbox::Message;
+use tautline_core::{MessageId, Timestamp, limits, new_secret};
+use tautline_slack::message::PostMessage;
+
+use super::state_badge;
+use crate::api::v1::paging::page;
+use crate::app::App;
+use crate::auth::{SignedIn, Submitted};
+use crate::dashboard::bits::{Badge, Moment};
+use crate::dashboard::channels;
+use crate::dashboard::frame::{Frame, Section};
+use crate::error::{ApiError, ApiQuery};
+use crate::outbound::accept::accept;
+use crate::page::{PageResult, render};
+
+#[derive(Template)]
+#[template(path = "messages.html")]
+struct Messages {
+    frame: Frame,
+    rows: Vec<Row>,
+    older: Option<String>,
+    /// Where one can send to: place and name.
+    workspaces: Vec<(String, String)>,
+    may_send: bool,
+    draft: Draft,
+    /// What was wrong with the draft, and what to do.
+    problem: Option<(String, String)>,
+    /// Ties the form to one message, however often it is sent.
+    once: String,
+    public_url: String,
+}
+
+struct Row {
+    id: MessageId,
+    channel: String,
+    state: Badge,
+    error: Option<String>,
+    accepted: Moment,
+}
+
+#[derive(Default, Deserialize)]
+pub(in crate::dashboard) struct Draft {
+    #[serde(default)]
+    team: String,
+    channel: String,
+    text: String,
+    once: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(in crate::dashboard) struct Asked {
+    cursor: String,
+}
+
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    who: SignedIn,
+    ApiQuery(asked): ApiQuery<Asked>,
+) -> PageResult<Response> {
+    let draft = Draft { channel: "#general".into(), ..Draft::default() };
+    the_page(&app, &who, &asked.cursor, draft, None).await
+}
+
+async fn the_page(
+    app: &App,
+    who: &SignedIn,
+    cursor: &str,
+    draft: Draft,
+    problem: Option<ApiError>,
+) -> PageResult<Response> {
+    let tenant = who.may(Scope::Read)?;
+    let found = app.store.messages(tenant, page(None, Some(cursor))?).await?;
+    let workspaces = app.store.installations(tenant, page(Some(limits::PAGE_MAX), None)?).await?.items;
+    let now = app.clock.now();
+    let status = problem.as_ref().map_or(StatusCode::OK, ApiError::status);
+    let page = Messages {
+        frame: Frame::of(app, who, Section::Messages).await?,
+        rows: found.items.into_iter().map(|message| row(message, now)).collect(),
+        older: found.next.map(|cursor| cursor.encode()),
+        workspaces: workspaces.iter().filter_map(|each| Some((place(each)?, channels::name(each)))).collect(),
+        may_send: who.can(Scope::Send),
+        draft,
+        problem: problem
+            .map(|error| (error.text().to_owned(), error.fix_text().unwrap_or_default().to_owned())),
+        once: new_secret(app.rng.as_ref()),
+        public_url: app.settings.public_url.as_str().trim_end_matches('/').to_owned(),
+    };
+    Ok(render(status, &page))
+}
+
+fn place(installation: &tautline_core::installation::Installation) -> Option<String> {
+    let key = installation.facts.key().ok()?.to_string();
+    key.split_once('/').map(|(_, place)| place.to_owned())
+}
+
+fn row(message: Message, now: Timestamp) -> Row {
+    Row {
+        id: message.id,
+        channel: message.channel,
+        state: state_badge(message.state),
+        error: message.error,
+        accepted: Moment::of(message.accepted_at, now),
+    }
+}
+
+/// `POST /messages`: the form.
+pub(in crate::dashboard) async fn send(
+    State(app): State<Arc<App>>,
+    submitted: Submitted<Draft>,
+) -> PageResult<Response> {
+    let Submitted { who, form: draft } = submitted;
+    let tenant = who.may(Scope::Send)?;
+    let message = PostMessage {
+        channel: draft.channel.trim().to_owned(),
+        text: Some(draft.text.clone()),
+        ..PostMessage::default()
+    };
+    let once = once(&who, &draft, app.clock.now());
+    let team = Some(draft.team.as_str()).filter(|team| !team.is_empty());
+    match accept(&app, tenant, team, message, once).await {
+        Ok(id) => Ok(Redirect::to(&format!("/messages/{id}")).into_response()),
+        Err(error) if error.status().is_client_error() => the_page(&app, &who, "", draft, Some(error)).await,
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A button pressed twice sends one message.
+fn once(who: &SignedIn, draft: &Draft, at: Timestamp) -> Option<IdempotencyKey> {
+    let scope = format!("{}|{}|dashboard", who.name(), who.tenant());
+    let words = [draft.team.as_str(), &draft.channel, &draft.text].join("\0");
+    let fits = !draft.once.is_empty() && draft.once.len() <= limits::IDEMPOTENCY_KEY_BYTES;
+    fits.then(|| IdempotencyKey { scope, key: draft.once.clone(), request: Sha256::digest(words).into(), at })
+}

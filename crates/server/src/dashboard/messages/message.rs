@@ -1,0 +1,112 @@
+//! `/messages/{id}`: one message: what is said, and how it got there.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+use tautline_core::access::Scope;
+use tautline_core::outbox::{Message, MessageState, SendAttempt, SendOutcome};
+use tautline_core::{MessageId, Timestamp};
+use tautline_slack::message::{PostMessage, remedy};
+
+use super::state_badge;
+use crate::app::App;
+use crate::auth::SignedIn;
+use crate::dashboard::bits::{Badge, Moment, Tone, took};
+use crate::dashboard::frame::{Frame, Section};
+use crate::dashboard::payload;
+use crate::error::{ApiError, ApiPath};
+use crate::page::{PageResult, render};
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct MessagePage {
+    frame: Frame,
+    id: MessageId,
+    channel: String,
+    state: Badge,
+    /// Whether a look a moment later may show more.
+    moves: bool,
+    explained: Option<&'static str>,
+    error: Option<String>,
+    fix: Option<&'static str>,
+    posted: Option<(String, String)>,
+    accepted: Moment,
+    expires: Moment,
+    text: Option<String>,
+    arguments: String,
+    attempts: Vec<AttemptView>,
+}
+
+struct AttemptView {
+    number: u32,
+    started: Moment,
+    took: Option<String>,
+    outcome: Badge,
+    error: Option<String>,
+}
+
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    who: SignedIn,
+    ApiPath(id): ApiPath<String>,
+) -> PageResult<Response> {
+    let tenant = who.may(Scope::Read)?;
+    let unknown = || {
+        ApiError::not_found("message_unknown", "There is no such message here.")
+            .fix("It may be another tenant's. The list of messages shows yours.")
+    };
+    let message_id: MessageId = id.parse().map_err(|_| unknown())?;
+    let found = app.store.message(tenant, message_id).await?.ok_or_else(unknown)?;
+    let frame = Frame::of(&app, &who, Section::Messages).await?;
+    Ok(render(StatusCode::OK, &page(frame, found, app.clock.now())))
+}
+
+fn page(frame: Frame, message: Message, now: Timestamp) -> MessagePage {
+    let arguments = String::from_utf8_lossy(&message.arguments).into_owned();
+    let words = serde_json::from_slice::<PostMessage>(&message.arguments).unwrap_or_default();
+    MessagePage {
+        frame,
+        id: message.id,
+        state: state_badge(message.state),
+        moves: matches!(message.state, MessageState::Queued | MessageState::Sending),
+        explained: explained(message.state),
+        fix: message.error.as_deref().and_then(remedy),
+        error: message.error,
+        posted: message.posted.map(|posted| (posted.channel, posted.ts)),
+        channel: message.channel,
+        accepted: Moment::of(message.accepted_at, now),
+        expires: Moment::of(message.expires_at, now),
+        text: words.text.or(words.markdown_text),
+        arguments: payload::json(&arguments).unwrap_or(arguments),
+        attempts: message.attempts.into_iter().map(|attempt| view(attempt, now)).collect(),
+    }
+}
+
+fn explained(state: MessageState) -> Option<&'static str> {
+    match state {
+        MessageState::Queued => Some("It is on disk, and goes out when its channel's turn comes."),
+        MessageState::Uncertain => Some(
+            "Slack may have this one: no complete answer came back. Look in the channel before it is sent again.",
+        ),
+        MessageState::Expired => Some("It waited too long to be of use, and was not sent."),
+        _ => None,
+    }
+}
+
+fn view(attempt: SendAttempt, now: Timestamp) -> AttemptView {
+    let tone = match attempt.outcome {
+        SendOutcome::Sent => Tone::Good,
+        SendOutcome::Limited => Tone::Waiting,
+        _ => Tone::Bad,
+    };
+    AttemptView {
+        number: attempt.number,
+        started: Moment::of(attempt.started_at, now),
+        took: attempt.duration.map(took),
+        outcome: Badge::new(attempt.outcome.as_str().replace('_', " "), tone),
+        error: attempt.error,
+    }
+}

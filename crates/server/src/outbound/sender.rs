@@ -1,0 +1,159 @@
+//! The sender: takes from the outbox what is due, and posts it.
+//!
+//! The rules (one in flight per lane, the pace, what follows which answer) are `tautline_core::outbox`'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tautline_core::delivery::{Finished, Reap};
+use tautline_core::installation::CredentialKind;
+use tautline_core::outbox::{self, Claimed, Posted, SendAttempt, SendResult};
+use tautline_core::{StoreResult, limits};
+use tautline_slack::Refusal;
+use tautline_slack::message::{self, PostMessage, may_have_been_posted};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::egress::CallError;
+use crate::error::chain;
+
+/// How much is on its way, and what calls the sender before its time.
+pub(crate) struct Sender {
+    permits: Arc<Semaphore>,
+    wake: Notify,
+}
+
+impl Sender {
+    pub(crate) fn new() -> Self {
+        Self { permits: Arc::new(Semaphore::new(limits::SENDING)), wake: Notify::new() }
+    }
+
+    /// Something was accepted: it need not wait for the next look.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
+
+/// Sends until told to stop.
+pub(crate) async fn send_all(app: Arc<App>, stop: CancellationToken) {
+    let (mut count, mut pause) = (0_u32, limits::SWEEP);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+            () = app.sender.wake.notified(), if pause == limits::SWEEP => {}
+        }
+        count = count.wrapping_add(1);
+        pause = match once(&app, count.is_multiple_of(limits::SWEEPS_PER_REAP)).await {
+            Ok(()) => limits::SWEEP,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the sender cannot use the store; it will try again");
+                (pause * 2).min(limits::SWEEP_PAUSE)
+            }
+        };
+    }
+}
+
+async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
+    if reap {
+        let changed = app.store.message_reap(app.clock.now(), Reap::RunOut).await?;
+        if changed > 0 {
+            tracing::warn!(changed, "settled messages whose time had run out");
+        }
+    }
+    let free = app.sender.permits.available_permits();
+    // Asked without writing, as most looks find nothing.
+    if free == 0 || !app.store.message_due(app.clock.now()).await? {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    for claimed in app.store.message_claim(now, now.after(limits::SEND_LEASE), free).await? {
+        let permit = app.sender.permits.clone().try_acquire_owned();
+        let permit = permit.expect("only this task takes permits, and no more is claimed than are free");
+        app.tasks.spawn(send(app.clone(), claimed, permit));
+    }
+    Ok(())
+}
+
+async fn send(app: Arc<App>, claimed: Claimed, permit: OwnedSemaphorePermit) {
+    let started_at = app.clock.now();
+    let result = post(&app, &claimed).await;
+    drop(permit);
+    let ended_at = app.clock.now();
+    let attempt = SendAttempt {
+        number: claimed.attempt,
+        started_at,
+        duration: Some(ended_at.since(started_at)),
+        outcome: result.outcome(),
+        error: result.error(),
+    };
+    if let Some(error) = &attempt.error {
+        tracing::warn!(message = %claimed.id, attempt = claimed.attempt, error, "a message was not sent");
+    }
+    let next = outbox::after(&result, claimed.attempt, ended_at, claimed.expires_at, app.rng.as_ref());
+    let posted = match result {
+        SendResult::Sent(posted) => Some(posted),
+        _ => None,
+    };
+    settle(&app, &claimed, attempt, posted, next).await;
+}
+
+async fn post(app: &App, claimed: &Claimed) -> SendResult {
+    let token =
+        app.store.installation_token(&claimed.tenant, claimed.installation, CredentialKind::Bot).await;
+    let token = match token {
+        Ok(Some(token)) => token,
+        Ok(None) => return SendResult::Refused("account_inactive".to_owned()),
+        Err(error) => return SendResult::NotReached(chain(&error)),
+    };
+    let Ok(message) = serde_json::from_slice::<PostMessage>(&claimed.arguments) else {
+        return SendResult::Refused("invalid_arguments".to_owned());
+    };
+    match app.slack.call::<message::Posted>(message.call(token)).await {
+        Ok(reply) => {
+            let message::Posted { channel, ts } = reply.answer;
+            SendResult::Sent(Posted { channel, ts })
+        }
+        Err(CallError::Unreachable(error)) => SendResult::NotReached(error),
+        Err(CallError::NoAnswer(error)) => SendResult::Unknown(error),
+        Err(CallError::Refused(refusal)) if may_have_been_posted(&refusal) => {
+            SendResult::Unknown(refusal.to_string())
+        }
+        Err(CallError::Refused(Refusal::RateLimited { retry_after_s })) => {
+            SendResult::Limited { retry_after: retry_after_s.map(Duration::from_secs) }
+        }
+        Err(CallError::Refused(Refusal::Error(error))) => match error.as_str() {
+            "ratelimited" | "rate_limited" => SendResult::Limited { retry_after: None },
+            _ => SendResult::Refused(error),
+        },
+        Err(CallError::Refused(other)) => SendResult::Unknown(other.to_string()),
+    }
+}
+
+/// Tries for as long as the lease holds: forgotten, a message that was sent would be *uncertain*.
+async fn settle(
+    app: &App,
+    claimed: &Claimed,
+    attempt: SendAttempt,
+    posted: Option<Posted>,
+    next: outbox::SendNext,
+) {
+    let mut pause = limits::SWEEP;
+    let give_up = attempt.started_at.after(limits::SEND_LEASE);
+    loop {
+        match app.store.message_settle(claimed, attempt.clone(), posted.clone(), next).await {
+            Ok(Finished::Recorded) => return,
+            Ok(Finished::Fenced) => {
+                tracing::warn!(message = %claimed.id, "the lease ran out before the attempt ended");
+                return;
+            }
+            Err(error) if app.clock.now() >= give_up => {
+                tracing::error!(message = %claimed.id, error = %chain(&error), "what became of a message could not be put on record");
+                return;
+            }
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(limits::SWEEP_PAUSE);
+    }
+}

@@ -1,0 +1,31 @@
+//! Which of a tenant's workspaces is meant.
+
+use tautline_core::installation::Installation;
+use tautline_core::{PageRequest, StoreResult, TenantId};
+
+use crate::app::App;
+
+/// The workspace that is meant, or why it cannot be told.
+pub(crate) enum Meant {
+    This(Box<Installation>),
+    /// The tenant has connected none.
+    None,
+    /// The tenant has several, and none was named.
+    Several,
+    /// The one that was named is not the tenant's.
+    Unknown,
+}
+
+/// The tenant's workspace at a place (`T…` or `E…`); without one, the only one there is.
+pub(crate) async fn meant(app: &App, tenant: &TenantId, place: Option<&str>) -> StoreResult<Meant> {
+    if let Some(place) = place {
+        let found = app.store.installation_at(tenant, place).await?;
+        return Ok(found.map_or(Meant::Unknown, |found| Meant::This(Box::new(found))));
+    }
+    let mut few = app.store.installations(tenant, PageRequest { limit: 2, after: None }).await?.items;
+    Ok(match (few.pop(), few.pop()) {
+        (Some(only), None) => Meant::This(Box::new(only)),
+        (None, _) => Meant::None,
+        (Some(_), Some(_)) => Meant::Several,
+    })
+}

@@ -1,0 +1,205 @@
+//! The messages API: accepted is durable, sent in its turn, and never twice in silence.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Browser, Gateway, GatewaySetup, Receiver, Reply, Slack, eventually, http};
+
+const MESSAGES: &str = "/api/v1/integrations/slack/messages";
+
+async fn scene() -> (Slack, Gateway, String) {
+    let slack = Slack::start().await;
+    let gateway = GatewaySetup::of(&slack).start();
+    let key = gateway.tenant("acme").await;
+    let page = Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.html);
+    (slack, gateway, key)
+}
+
+async fn post(gateway: &Gateway, key: &str, body: Value) -> (StatusCode, Value) {
+    gateway.ask(Method::POST, MESSAGES, Some(key), None, Some(body)).await
+}
+
+async fn accepted(gateway: &Gateway, key: &str, body: Value) -> String {
+    let (status, made) = post(gateway, key, body).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{made}");
+    assert_eq!(made["state"], "queued");
+    made["id"].as_str().unwrap().to_owned()
+}
+
+async fn message_in(gateway: &Gateway, key: &str, id: &str, state: &str) -> Value {
+    eventually(&format!("{id} {state}"), async || {
+        let (_, found) = gateway.get(&format!("{MESSAGES}/{id}"), key).await;
+        (found["state"] == state).then_some(found)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_message_arrives_and_says_where() {
+    let (slack, gateway, key) = scene().await;
+    let blocks = json!([{ "type": "section", "text": { "type": "mrkdwn", "text": "*Deployed*" } }]);
+    let body = json!({ "to": { "channel": "#general" }, "text": "Deployed", "blocks": blocks });
+    let id = accepted(&gateway, &key, body).await;
+    let sent = message_in(&gateway, &key, &id, "sent").await;
+    let arrived = slack.wait_for_message("Deployed").await;
+    assert_eq!(sent["ts"], arrived["ts"]);
+    assert!(sent["channel"].as_str().unwrap().starts_with('C'), "Slack's own id: {sent}");
+    assert_eq!(arrived["blocks"], blocks);
+    assert_eq!(sent["message"]["blocks"], blocks);
+    let attempts = sent["attempts"].as_array().unwrap();
+    assert_eq!((attempts.len(), &attempts[0]["outcome"]), (1, &json!("sent")));
+}
+
+#[tokio::test]
+async fn a_channels_messages_keep_their_order() {
+    let (slack, gateway, key) = scene().await;
+    for number in 1..=3 {
+        accepted(
+            &gateway,
+            &key,
+            json!({ "to": { "channel": "#general" }, "text": format!("number {number}") }),
+        )
+        .await;
+    }
+    slack.wait_for_message("number 3").await;
+    let said = slack.messages().await;
+    let said = said.iter().map(|message| message["text"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(said, ["number 1", "number 2", "number 3"]);
+}
+
+#[tokio::test]
+async fn the_same_key_sends_one_message_and_answers_the_same() {
+    let (slack, gateway, key) = scene().await;
+    let ask = async |text: &str| {
+        let body = json!({ "to": { "channel": "#general" }, "text": text });
+        let request = http().post(format!("{}{MESSAGES}", gateway.url)).bearer_auth(&key);
+        let request = request.header("idempotency-key", "k-1").header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await.unwrap();
+        let status = answer.status();
+        (status, serde_json::from_str::<Value>(&answer.text().await.unwrap()).unwrap())
+    };
+    let first = ask("once").await;
+    assert_eq!(first.0, StatusCode::ACCEPTED);
+    message_in(&gateway, &key, first.1["id"].as_str().unwrap(), "sent").await;
+    assert_eq!(ask("once").await, first, "even after it was sent");
+    let (status, refused) = ask("twice").await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("idempotency_conflict")));
+    slack.wait_for_message("once").await;
+    assert_eq!(slack.messages().await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_slack_would_refuse_is_refused_with_the_fix() {
+    let (slack, gateway, key) = scene().await;
+    let general = json!({ "channel": "#general" });
+    let many = |count: usize| vec![json!({ "type": "divider" }); count];
+    for (body, code) in [
+        (json!({ "to": general }), "no_text"),
+        (json!({ "to": general, "text": "" }), "no_text"),
+        (json!({ "to": general, "text": "x".repeat(40_001) }), "msg_too_long"),
+        (json!({ "to": general, "blocks": many(51) }), "msg_blocks_too_many"),
+        (json!({ "to": general, "attachments": many(101) }), "too_many_attachments"),
+        (json!({ "to": {}, "text": "x" }), "invalid_destination"),
+        (json!({ "to": { "channel": "C1", "user": "U1" }, "text": "x" }), "invalid_destination"),
+        (json!({ "to": { "user": "ada" }, "text": "x" }), "invalid_user"),
+        (json!({ "to": { "channel": "two words" }, "text": "x" }), "invalid_channel"),
+        (json!({ "to": { "channel": "" }, "text": "x" }), "invalid_channel"),
+        (json!({ "to": { "route": "billing" }, "text": "x" }), "invalid_body"),
+        (json!({ "to": general, "text": "x", "txet": "y" }), "invalid_body"),
+    ] {
+        let (status, refused) = post(&gateway, &key, body).await;
+        assert!(status.is_client_error(), "{refused}");
+        assert_eq!(refused["code"], code, "{refused}");
+        assert!(refused["fix"].is_string(), "{refused}");
+    }
+    let (status, refused) =
+        post(&gateway, &key, json!({ "to": general, "text": "x", "team_id": "T0" })).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::NOT_FOUND, &json!("team_unknown")));
+    let globex = gateway.tenant("globex").await;
+    let (status, refused) = post(&gateway, &globex, json!({ "to": general, "text": "x" })).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("not_connected")));
+    assert!(slack.messages().await.is_empty());
+}
+
+#[tokio::test]
+async fn slacks_own_no_ends_a_message_with_its_reason_and_the_lane_goes_on() {
+    let (slack, gateway, key) = scene().await;
+    let nowhere = accepted(&gateway, &key, json!({ "to": { "channel": "#nowhere" }, "text": "x" })).await;
+    let failed = message_in(&gateway, &key, &nowhere, "failed").await;
+    assert_eq!(failed["error"], "channel_not_found");
+    assert!(failed["fix"].as_str().unwrap().contains("invite the app"), "{failed}");
+    accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "goes on" })).await;
+    slack.wait_for_message("goes on").await;
+}
+
+#[tokio::test]
+async fn another_tenants_message_is_none() {
+    let (_slack, gateway, key) = scene().await;
+    let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "mine" })).await;
+    let globex = gateway.tenant("globex").await;
+    let (status, refused) = gateway.get(&format!("{MESSAGES}/{id}"), &globex).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::NOT_FOUND, &json!("message_unknown")));
+    let (_, list) = gateway.get(MESSAGES, &globex).await;
+    assert_eq!(list["messages"], json!([]));
+    let (_, list) = gateway.get(MESSAGES, &key).await;
+    assert_eq!(list["messages"][0]["id"].as_str(), Some(id.as_str()));
+}
+
+#[tokio::test]
+async fn what_was_accepted_outlives_a_kill_and_a_slack_that_is_away() {
+    let (slack, mut gateway, key) = scene().await;
+    let address = slack.address;
+    slack.stop_and_wait().await;
+    let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "after all" })).await;
+    eventually("an attempt that did not reach Slack", async || {
+        let (_, found) = gateway.get(&format!("{MESSAGES}/{id}"), &key).await;
+        (found["attempts"][0]["outcome"] == "not_reached").then_some(())
+    })
+    .await;
+    gateway.kill();
+    // Somebody answers in Slack's place, as the simulation would have forgotten the token.
+    let posted = "HTTP/1.1 200 OK\r\ncontent-length: 49\r\n\r\n{\"ok\":true,\"channel\":\"C1\",\"ts\":\"1700000000.0001\"}";
+    let receiver = Receiver::start(address.port(8081), Reply::Say(posted)).await;
+    gateway.restart();
+    let sent = message_in(&gateway, &key, &id, "sent").await;
+    assert_eq!((&sent["channel"], &sent["ts"]), (&json!("C1"), &json!("1700000000.0001")));
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_never_came_leaves_a_message_uncertain_and_unrepeated() {
+    let (slack, gateway, key) = scene().await;
+    let address = slack.address;
+    slack.stop_and_wait().await;
+    let receiver = Receiver::start(
+        address.port(8081),
+        Reply::Say("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"),
+    )
+    .await;
+    let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "perhaps" })).await;
+    let uncertain = message_in(&gateway, &key, &id, "uncertain").await;
+    assert_eq!(uncertain["attempts"][0]["outcome"], "unknown");
+    accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "the next" })).await;
+    let received = receiver.wait_for(2).await;
+    let bodies =
+        received.iter().map(|one| String::from_utf8_lossy(&one.body).into_owned()).collect::<Vec<_>>();
+    assert!(bodies[0].contains("perhaps") && bodies[1].contains("the+next"), "{bodies:?}");
+}
+
+#[tokio::test]
+async fn slack_is_given_the_time_it_asks_for() {
+    let (slack, gateway, key) = scene().await;
+    let address = slack.address;
+    slack.stop_and_wait().await;
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
+    let _receiver = Receiver::start(address.port(8081), Reply::Say(busy)).await;
+    let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "x" })).await;
+    let waiting = eventually("an attempt", async || {
+        let (_, found) = gateway.get(&format!("{MESSAGES}/{id}"), &key).await;
+        (found["attempts"][0]["outcome"] == "limited").then_some(found)
+    })
+    .await;
+    assert_eq!(waiting["state"], "queued");
+    assert_eq!(waiting["error"], "Slack asked to wait 3600 s");
+}

@@ -6,11 +6,11 @@ use serde::Serialize;
 
 /// Entries kept; the oldest go.
 const KEPT: usize = 500;
-/// What is kept of an answer.
-const ANSWER_CHARS: usize = 16 * 1024;
+/// What is kept of a text.
+const KEPT_CHARS: usize = 16 * 1024;
 
 /// One request of Slack's and its answer.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Entry {
     /// `event`, `command`, `block_actions`, `response_url`, or a Web API method.
     pub(crate) what: String,
@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) event_id: Option<String>,
     /// 0 the first time.
     pub(crate) retry: u32,
+    /// What was sent. Without tokens and codes.
+    pub(crate) sent: String,
     pub(crate) status: Option<u16>,
     /// Why there is no status.
     pub(crate) error: Option<String>,
@@ -27,18 +29,28 @@ pub(crate) struct Entry {
 }
 
 #[derive(Default)]
-pub(crate) struct Journal(VecDeque<Entry>);
+pub(crate) struct Journal {
+    entries: VecDeque<Entry>,
+    /// How many there ever were.
+    count: u64,
+}
 
 impl Journal {
     pub(crate) fn add(&mut self, mut entry: Entry) {
-        entry.answer = entry.answer.chars().take(ANSWER_CHARS).collect();
-        if self.0.len() == KEPT {
-            self.0.pop_front();
+        let cut = |text: &str| text.chars().take(KEPT_CHARS).collect();
+        (entry.answer, entry.sent) = (cut(&entry.answer), cut(&entry.sent));
+        if self.entries.len() == KEPT {
+            self.entries.pop_front();
         }
-        self.0.push_back(entry);
+        self.entries.push_back(entry);
+        self.count += 1;
     }
 
     pub(crate) fn entries(&self) -> Vec<Entry> {
-        self.0.iter().cloned().collect()
+        self.entries.iter().cloned().collect()
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 }

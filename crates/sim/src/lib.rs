@@ -10,6 +10,8 @@
 
 mod acts;
 mod app;
+mod blocks;
+mod desk;
 mod face;
 mod journal;
 mod oauth;
@@ -68,6 +70,8 @@ pub struct Options {
     pub retry_waits: RetryWaits,
     /// How long it waits for an answer; `None` is Slack's own three seconds. Tests on a busy machine wait longer.
     pub patience: Option<Duration>,
+    /// What the composer offers to say.
+    pub suggestions: Vec<String>,
 }
 
 impl Sim {
@@ -86,8 +90,16 @@ impl Sim {
             .route("/response/{id}", post(response_url::respond))
             .route("/say", post(acts::say))
             .route("/command", post(acts::command))
+            .route("/compose", post(acts::compose))
+            .route("/use", post(acts::used))
             .route("/click", post(acts::click))
+            .route("/shortcut", post(acts::shortcut))
+            .route("/home", post(acts::home))
             .route("/event", post(acts::event))
+            .route("/interaction", post(acts::interaction))
+            .route("/version", get(face::version))
+            .route("/style.css", get(face::style))
+            .route("/live.js", get(face::script))
             .route("/messages", get(face::messages))
             .route("/log", get(face::log))
             .with_state(self.clone());

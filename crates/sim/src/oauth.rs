@@ -54,7 +54,7 @@ pub(crate) async fn consent(State(sim): State<Arc<Sim>>, Query(asked): Query<Ask
     let workspaces = sim.state().world.workspaces.iter().map(|w| (w.id.clone(), w.name.clone())).collect();
     let bot_name = sim.options.registration.bot_name.clone();
     let page = Consent { asked, scopes, bot_name, workspaces };
-    Html(page.render().expect("plain values")).into_response()
+    crate::face::html(&page)
 }
 
 pub(crate) async fn decide(State(sim): State<Arc<Sim>>, Form(decision): Form<Decision>) -> Response {

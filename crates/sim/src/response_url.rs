@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::app::{Sim, lock};
 use crate::journal::Entry;
@@ -16,22 +16,40 @@ use crate::world::Message;
 const USES: u32 = 5;
 const LIFE_S: i64 = 30 * 60;
 
-/// Where words may follow an interaction.
-pub(crate) struct ResponseUrl {
+/// To what words are an answer.
+#[derive(Clone)]
+pub(crate) struct Origin {
     team: String,
     channel: String,
+    user: String,
+    /// The message that was used, if it was one.
+    ts: Option<String>,
+}
+
+impl Origin {
+    pub(crate) fn of(team: &str, channel: &str, user: &str) -> Self {
+        Self { team: team.to_owned(), channel: channel.to_owned(), user: user.to_owned(), ts: None }
+    }
+
+    pub(crate) fn about(self, ts: &str) -> Self {
+        Self { ts: Some(ts.to_owned()), ..self }
+    }
+}
+
+/// Where words may follow an interaction.
+pub(crate) struct ResponseUrl {
+    origin: Origin,
     uses: u32,
     expires_at_s: i64,
 }
 
 /// Makes one.
-pub(crate) fn make(sim: &Sim, team: &str, channel: &str) -> String {
+pub(crate) fn make(sim: &Sim, origin: Origin) -> String {
     let id = {
         let rng = &mut sim.state().rng;
         (0..24).map(|_| rng.alphanumeric()).collect::<String>()
     };
-    let expires_at_s = now_s() + LIFE_S;
-    let made = ResponseUrl { team: team.to_owned(), channel: channel.to_owned(), uses: 0, expires_at_s };
+    let made = ResponseUrl { origin, uses: 0, expires_at_s: now_s() + LIFE_S };
     let mut urls = lock(&sim.response_urls);
     urls.retain(|_, url| url.expires_at_s > now_s());
     urls.insert(id.clone(), made);
@@ -39,10 +57,10 @@ pub(crate) fn make(sim: &Sim, team: &str, channel: &str) -> String {
 }
 
 pub(crate) async fn respond(State(sim): State<Arc<Sim>>, Path(id): Path<String>, body: Bytes) -> Response {
-    let verdict = take(&sim, &id).and_then(|(team, channel)| {
+    let verdict = take(&sim, &id).and_then(|origin| {
         let message: Value =
             serde_json::from_slice(&body).map_err(|_| (StatusCode::BAD_REQUEST, "invalid_payload"))?;
-        show(&sim, &team, &channel, &message);
+        show(&sim, &origin, &message);
         Ok(())
     });
     let (status, text) = match verdict {
@@ -51,18 +69,15 @@ pub(crate) async fn respond(State(sim): State<Arc<Sim>>, Path(id): Path<String>,
     };
     sim.journal().add(Entry {
         what: "response_url".to_owned(),
-        event_id: None,
-        retry: 0,
         status: Some(status.as_u16()),
-        error: None,
-        content_type: None,
+        sent: text.to_owned(),
         answer: String::from_utf8_lossy(&body).into_owned(),
-        took_ms: 0,
+        ..Entry::default()
     });
     (status, text).into_response()
 }
 
-fn take(sim: &Sim, id: &str) -> Result<(String, String), (StatusCode, &'static str)> {
+fn take(sim: &Sim, id: &str) -> Result<Origin, (StatusCode, &'static str)> {
     let mut urls = lock(&sim.response_urls);
     let url = urls.get_mut(id).ok_or((StatusCode::NOT_FOUND, "expired_url"))?;
     if url.expires_at_s <= now_s() {
@@ -72,23 +87,43 @@ fn take(sim: &Sim, id: &str) -> Result<(String, String), (StatusCode, &'static s
         return Err((StatusCode::NOT_FOUND, "used_url"));
     }
     url.uses += 1;
-    Ok((url.team.clone(), url.channel.clone()))
+    Ok(url.origin.clone())
 }
 
-/// Puts an answer of the app before the person: in the channel, seen by all only if it says so.
-pub(crate) fn show(sim: &Sim, team: &str, channel: &str, said: &Value) {
+/// Slackbot's own words to a person.
+pub(crate) fn tell(sim: &Sim, origin: &Origin, text: &str) {
+    show(sim, origin, &json!({ "text": text }));
+}
+
+/// Puts an answer of the app before the person: in the channel, seen by all only if it says so; in place of the
+/// message that was used, if it says that.
+pub(crate) fn show(sim: &Sim, origin: &Origin, said: &Value) {
+    // Slack's own examples have the text "true".
+    let says = |field: &str| said[field] == true || said[field] == "true";
     let mut state = sim.state();
-    let Some(workspace) = state.world.workspace(Some(team)) else { return };
-    let Some(bot) = workspace.bot.clone() else { return };
-    let Some(channel) = workspace.channel(channel) else { return };
-    channel.post(Message {
-        ts: String::new(),
-        user: bot.user_id,
-        bot_id: Some(bot.bot_id),
-        text: said["text"].as_str().unwrap_or_default().to_owned(),
-        blocks: said["blocks"].clone(),
-        thread_ts: None,
-        ephemeral: said["response_type"] != "in_channel",
-    });
+    let Some(workspace) = state.world.workspace(Some(&origin.team)) else { return };
+    let bot = workspace.bot.clone();
+    let Some(channel) = workspace.channel(&origin.channel) else { return };
+    let original = origin.ts.as_ref();
+    if says("delete_original") {
+        channel.messages.retain(|message| Some(&message.ts) != original);
+    } else {
+        let is_public = said["response_type"] == "in_channel";
+        let message = Message {
+            user: bot.as_ref().map_or("USLACKBOT".to_owned(), |bot| bot.user_id.clone()),
+            bot_id: bot.map(|bot| bot.bot_id),
+            text: said["text"].as_str().unwrap_or_default().to_owned(),
+            blocks: said["blocks"].clone(),
+            attachments: said["attachments"].clone(),
+            thread_ts: said["thread_ts"].as_str().map(str::to_owned),
+            ephemeral: !is_public,
+            visible_to: (!is_public).then(|| origin.user.clone()),
+            ..Message::default()
+        };
+        match original.filter(|_| says("replace_original")) {
+            Some(ts) => channel.replace(ts, message),
+            None => drop(channel.post(message)),
+        }
+    }
     state.keep();
 }

@@ -23,7 +23,7 @@ pub(crate) struct Answer {
 
 /// What is sent.
 pub(crate) struct Outgoing {
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     pub(crate) event_id: Option<String>,
     pub(crate) content_type: &'static str,
     pub(crate) body: String,
@@ -33,7 +33,7 @@ impl Outgoing {
     /// An event.
     pub(crate) fn event(envelope: &Value) -> Self {
         Self {
-            what: "event",
+            what: "event".to_owned(),
             event_id: envelope["event_id"].as_str().map(str::to_owned),
             content_type: "application/json",
             body: envelope.to_string(),
@@ -41,9 +41,14 @@ impl Outgoing {
     }
 
     /// A form.
-    pub(crate) fn form(what: &'static str, fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn form(what: &str, fields: &[(&str, &str)]) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        Self { what, event_id: None, content_type: "application/x-www-form-urlencoded", body }
+        Self {
+            what: what.to_owned(),
+            event_id: None,
+            content_type: "application/x-www-form-urlencoded",
+            body,
+        }
     }
 }
 
@@ -97,7 +102,8 @@ pub(crate) async fn send(
         .headers(headers);
     let answer = answer(request.body(outgoing.body.clone())).await;
     let mut entry = Entry {
-        what: outgoing.what.to_owned(),
+        what: outgoing.what.clone(),
+        sent: readable(outgoing),
         event_id: outgoing.event_id.clone(),
         retry: retry.map_or(0, |(number, _)| number),
         status: None,
@@ -116,6 +122,24 @@ pub(crate) async fn send(
     }
     sim.journal().add(entry);
     answer
+}
+
+/// What was sent, as a person would read it.
+fn readable(outgoing: &Outgoing) -> String {
+    let json = if outgoing.content_type == "application/json" {
+        Some(outgoing.body.clone())
+    } else {
+        let mut fields = form_urlencoded::parse(outgoing.body.as_bytes());
+        fields.find(|(name, _)| name == "payload").map(|(_, payload)| payload.into_owned())
+    };
+    let pretty = json.and_then(|json| serde_json::from_str::<Value>(&json).ok());
+    match pretty.and_then(|value| serde_json::to_string_pretty(&value).ok()) {
+        Some(pretty) => pretty,
+        None => {
+            let fields = form_urlencoded::parse(outgoing.body.as_bytes());
+            fields.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
+        }
+    }
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> Result<Answer, &'static str> {

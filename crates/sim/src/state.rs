@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::desk::Desk;
 use crate::temper::Temper;
 use crate::world::World;
 
@@ -12,7 +13,10 @@ pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) rng: fastrand::Rng,
     pub(crate) temper: Temper,
+    /// Forgotten when the simulation ends.
+    pub(crate) desk: Desk,
     file: Option<PathBuf>,
+    changes: u64,
 }
 
 impl State {
@@ -25,15 +29,21 @@ impl State {
             _ => None,
         };
         let world = kept.unwrap_or_else(|| World::fresh(&mut rng));
-        Ok(Self { world, rng, temper, file: file.map(Path::to_owned) })
+        Ok(Self { world, rng, temper, desk: Desk::default(), file: file.map(Path::to_owned), changes: 0 })
     }
 
     /// Keeps what changed. The old file stays whole until the new one is.
-    pub(crate) fn keep(&self) {
+    pub(crate) fn keep(&mut self) {
+        self.changes += 1;
         let Some(file) = &self.file else { return };
         if let Err(error) = self.write(file) {
             tracing::warn!(%error, "the simulated Slack could not keep its state");
         }
+    }
+
+    /// How often something changed.
+    pub(crate) fn changed(&self) -> u64 {
+        self.changes
     }
 
     fn write(&self, file: &Path) -> io::Result<()> {

@@ -21,6 +21,8 @@ pub(crate) struct Temper {
     pub(crate) clock_offset_s: i64,
     /// How long an OAuth code lives: ten minutes, or a little less.
     pub(crate) code_life_s: i64,
+    /// How long a `trigger_id` lives: three seconds, or a little less.
+    pub(crate) trigger_life: Duration,
     /// How many characters the secret part of a token has.
     pub(crate) token_chars: usize,
 }
@@ -31,6 +33,7 @@ impl Temper {
             patience: Duration::from_millis(rng.u64(2_850..=3_000)),
             clock_offset_s: rng.i64(-2..=2),
             code_life_s: rng.i64(570..=600),
+            trigger_life: Duration::from_millis(rng.u64(2_800..=3_000)),
             token_chars: rng.usize(24..=48),
         }
     }

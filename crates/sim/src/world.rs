@@ -1,7 +1,11 @@
 //! What there is: workspaces, people, channels, messages, and which app may do what where.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::blocks::placed::with_ids;
 
 /// Everything that is kept between runs. Of tokens only hashes.
 #[derive(Debug, Serialize, Deserialize)]
@@ -20,6 +24,9 @@ pub(crate) struct Workspace {
     pub(crate) channels: Vec<Channel>,
     /// The app's bot, once installed.
     pub(crate) bot: Option<Bot>,
+    /// What the app put on people's Home tabs, by person.
+    #[serde(default)]
+    pub(crate) homes: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,10 +48,13 @@ pub(crate) struct Bot {
 pub(crate) struct Channel {
     pub(crate) id: String,
     pub(crate) name: String,
+    /// For a direct message with the app: the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) with: Option<String>,
     pub(crate) messages: Vec<Message>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Message {
     pub(crate) ts: String,
     pub(crate) user: String,
@@ -54,11 +64,16 @@ pub(crate) struct Message {
     pub(crate) text: String,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub(crate) blocks: Value,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(crate) attachments: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thread_ts: Option<String>,
     /// Seen by one person only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) ephemeral: bool,
+    /// By whom, if not by everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) visible_to: Option<String>,
 }
 
 /// A token that was handed out, known by its hash.
@@ -83,9 +98,15 @@ impl World {
                 })
                 .into(),
             channels: ["general", "random"]
-                .map(|name| Channel { id: id(rng, 'C'), name: name.to_owned(), messages: Vec::new() })
+                .map(|name| Channel {
+                    id: id(rng, 'C'),
+                    name: name.to_owned(),
+                    with: None,
+                    messages: Vec::new(),
+                })
                 .into(),
             bot: None,
+            homes: BTreeMap::new(),
         };
         let workspaces = vec![workspace("Acme Rockets", "acme-rockets"), workspace("Globex", "globex")];
         Self { app_id: id(rng, 'A'), workspaces, tokens: Vec::new() }
@@ -110,6 +131,18 @@ impl Workspace {
         self.channels.iter_mut().find(|channel| channel.id == wanted || channel.name == name)
     }
 
+    /// The direct message between a person and the app, by the person's id; opened if it is not there yet.
+    pub(crate) fn direct_message(&mut self, user: &str, rng: &mut fastrand::Rng) -> Option<&mut Channel> {
+        let person = self.people.iter().find(|person| person.id == user)?.clone();
+        let at = self.channels.iter().position(|channel| channel.with.as_deref() == Some(user));
+        let at = at.unwrap_or_else(|| {
+            let (id, name) = (id(rng, 'D'), format!("dm-{}", person.name));
+            self.channels.push(Channel { id, name, with: Some(person.id), messages: Vec::new() });
+            self.channels.len() - 1
+        });
+        self.channels.get_mut(at)
+    }
+
     /// A person by id or name; without either, the first.
     pub(crate) fn person(&self, wanted: Option<&str>) -> Option<&Person> {
         match wanted {
@@ -125,9 +158,28 @@ impl Channel {
         let last = self.messages.last().map_or(0, |last| micros(&last.ts));
         let at = crate::time::now_us().max(last + 1);
         message.ts = format!("{}.{:06}", at / 1_000_000, at % 1_000_000);
+        let ts = message.ts.clone();
+        message.blocks = with_ids(message.blocks, short_ids(&ts));
         self.messages.push(message.clone());
         message
     }
+}
+
+impl Channel {
+    /// Gives a message other words. Who sees it and when it was said stays.
+    pub(crate) fn replace(&mut self, ts: &str, new: Message) {
+        if let Some(message) = self.messages.iter_mut().find(|message| message.ts == ts) {
+            message.text = new.text;
+            message.blocks = with_ids(new.blocks, short_ids(ts));
+            message.attachments = new.attachments;
+        }
+    }
+}
+
+/// Ids for what the app gave none: Slack's have five characters.
+pub(crate) fn short_ids(seed: &str) -> impl FnMut() -> String {
+    let mut rng = fastrand::Rng::with_seed(micros(seed));
+    move || (0..5).map(|_| rng.alphanumeric()).collect()
 }
 
 fn micros(ts: &str) -> u64 {

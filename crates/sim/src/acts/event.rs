@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Found, Place, act, find};
+use super::{Act, Found, Place, done, find, object, read};
 use crate::app::Sim;
 use crate::sender::send_event;
 use crate::time::now_s;
@@ -24,14 +24,18 @@ struct RawEvent {
 
 /// `POST /event`: something happens that no person here can do.
 pub(crate) async fn event(State(sim): State<Arc<Sim>>, headers: HeaderMap, body: Bytes) -> Response {
-    act(&headers, &body, |raw: RawEvent| {
-        let found = find(&sim, &raw.place)?;
-        let bot = found.bot.as_ref().ok_or((StatusCode::CONFLICT, "app_not_installed"))?;
-        let envelope = envelope(&sim, &found, bot, &raw.event);
-        send_event(&sim, &envelope);
-        Ok(json!({ "event_ids": [envelope["event_id"]] }))
-    })
-    .await
+    match read(&headers, &body) {
+        Ok(raw) => done(&headers, perform(&sim, &raw)),
+        Err(refusal) => *refusal,
+    }
+}
+
+fn perform(sim: &Arc<Sim>, raw: &RawEvent) -> Act {
+    let found = find(sim, &raw.place)?;
+    let bot = found.bot.as_ref().ok_or((StatusCode::CONFLICT, "app_not_installed"))?;
+    let envelope = envelope(sim, &found, bot, &object(&raw.event)?);
+    send_event(sim, &envelope);
+    Ok(json!({ "event_ids": [envelope["event_id"]] }))
 }
 
 /// An event as Slack wraps it.

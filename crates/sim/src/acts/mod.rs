@@ -1,9 +1,16 @@
-//! What people do: say something, type a command, click. And, for what people cannot do, a bare event.
+//! What people do: say something, type a command, use an element, fill in a modal. And, for what people cannot
+//! do, bare events and interactions.
 
-mod click;
 mod command;
+mod compose;
 mod event;
+mod home;
+mod interact;
+mod interaction;
+pub(crate) mod modal;
 mod say;
+mod shortcut;
+mod used;
 
 use axum::Json;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,10 +19,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-pub(crate) use self::click::click;
 pub(crate) use self::command::command;
+pub(crate) use self::compose::compose;
 pub(crate) use self::event::event;
+pub(crate) use self::home::home;
+pub(crate) use self::interaction::interaction;
 pub(crate) use self::say::say;
+pub(crate) use self::shortcut::shortcut;
+pub(crate) use self::used::{click, used};
 use crate::app::Sim;
 use crate::sender::Answer;
 use crate::world::{Bot, Person};
@@ -25,7 +36,7 @@ type Act = Result<Value, (StatusCode, &'static str)>;
 const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
 
 /// Where and by whom. Names or ids; without a team the connected workspace, without a user its first person.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Place {
     team: Option<String>,
     #[serde(default = "general")]
@@ -43,8 +54,27 @@ struct Found {
     domain: String,
     channel: String,
     channel_name: String,
+    /// Whether the channel is a direct message with the app.
+    is_direct: bool,
     person: Person,
     bot: Option<Bot>,
+}
+
+impl Found {
+    /// What every interaction says of where it comes from.
+    fn base(&self, kind: &str) -> Value {
+        json!({
+            "type": kind,
+            "token": "deprecated",
+            "api_app_id": self.app_id,
+            "team": { "id": self.team, "domain": self.domain },
+            "enterprise": null,
+            "is_enterprise_install": false,
+            "user": {
+                "id": self.person.id, "username": self.person.name, "name": self.person.name, "team_id": self.team,
+            },
+        })
+    }
 }
 
 fn find(sim: &Sim, place: &Place) -> Result<Found, (StatusCode, &'static str)> {
@@ -54,15 +84,28 @@ fn find(sim: &Sim, place: &Place) -> Result<Found, (StatusCode, &'static str)> {
     let person = workspace.person(place.user.as_deref()).cloned().ok_or((NOT_FOUND, "user_not_found"))?;
     let (team, domain, bot) = (workspace.id.clone(), workspace.domain.clone(), workspace.bot.clone());
     let channel = workspace.channel(&place.channel).ok_or((NOT_FOUND, "channel_not_found"))?;
-    let (channel, channel_name) = (channel.id.clone(), channel.name.clone());
-    Ok(Found { app_id, team, domain, channel, channel_name, person, bot })
+    let is_direct = channel.with.is_some();
+    let (channel, name) = (channel.id.clone(), channel.name.clone());
+    let channel_name = if is_direct { "directmessage".to_owned() } else { name };
+    Ok(Found { app_id, team, domain, channel, channel_name, is_direct, person, bot })
 }
 
-fn trigger_id(sim: &Sim) -> String {
-    let rng = &mut sim.state().rng;
+/// A trigger that a person pulled just now: good for one modal, for three seconds.
+fn trigger_id(sim: &Sim, found: &Found) -> String {
+    let mut state = sim.state();
+    let rng = &mut state.rng;
     let (first, second) = (rng.u64(100_000_000..999_999_999), rng.u64(100_000_000..999_999_999));
     let tail = (0..32).map(|_| rng.digit(16)).collect::<String>();
-    format!("{first}.{second}.{tail}")
+    let id = format!("{first}.{second}.{tail}");
+    let life = sim.options.patience.unwrap_or(state.temper.trigger_life);
+    state.desk.trigger(&id, &found.team, &found.person.id, life);
+    id
+}
+
+/// Seconds and microseconds, as Slack writes times of acts.
+fn act_ts() -> String {
+    let now = crate::time::now_us();
+    format!("{}.{:06}", now / 1_000_000, now % 1_000_000)
 }
 
 fn came_back(answer: &Result<Answer, &'static str>) -> Value {
@@ -77,7 +120,13 @@ fn came_back(answer: &Result<Answer, &'static str>) -> Value {
     }
 }
 
-/// Reads an act: JSON, or the form of the small page.
+/// The JSON that an app answered, if it did.
+fn answered_json(answer: &Result<Answer, &'static str>) -> Option<Value> {
+    let answer = answer.as_ref().ok().filter(|answer| answer.status == 200)?;
+    serde_json::from_slice(&answer.body).ok().filter(Value::is_object)
+}
+
+/// Reads an act: JSON, or a form of the face.
 fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<Response>> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let fields = if content_type.starts_with("application/json") {
@@ -93,18 +142,16 @@ fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Box<
     })
 }
 
-async fn act<T: DeserializeOwned>(
-    headers: &HeaderMap,
-    body: &[u8],
-    perform: impl FnOnce(T) -> Act,
-) -> Response {
-    match read(headers, body) {
-        Ok(asked) => done(headers, perform(asked)),
-        Err(refusal) => *refusal,
-    }
+/// JSON that a person wrote into a form: an object, or the text of one.
+fn object(value: &Value) -> Result<Value, (StatusCode, &'static str)> {
+    let read = match value {
+        Value::String(text) => serde_json::from_str(text).ok(),
+        other => Some(other.clone()),
+    };
+    read.filter(Value::is_object).ok_or((StatusCode::BAD_REQUEST, "json_not_object"))
 }
 
-/// The page of ours that a form was sent from: of the same workspace.
+/// The page of ours that a form was sent from.
 fn page_of(headers: &HeaderMap) -> String {
     let referrer =
         headers.get(header::REFERER).and_then(|value| value.to_str().ok()?.parse::<url::Url>().ok());

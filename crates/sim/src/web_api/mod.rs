@@ -1,12 +1,12 @@
-//! The Web API: a few methods, one file each.
+//! The Web API: the methods that apps use most, one file for each family.
 
 mod auth_test;
 mod bots_info;
-mod chat_post_message;
-mod conversations_history;
-mod conversations_list;
+mod chat;
+mod conversations;
 mod oauth_v2_access;
-mod users_info;
+mod users;
+mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -51,6 +51,16 @@ impl Args {
             Some(Value::String(json)) => serde_json::from_str(json).or_else(|_| refuse(error)),
             Some(value) => Ok(value.clone()),
         }
+    }
+
+    /// For the log: without the token.
+    fn readable(&self) -> String {
+        let shown = self.0.iter().filter(|(name, _)| *name != "token");
+        let shown = shown.map(|(name, value)| {
+            let parsed = value.as_str().filter(|text| text.starts_with(['{', '[']));
+            (name.clone(), parsed.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(value.clone()))
+        });
+        serde_json::to_string_pretty(&Value::Object(shown.collect())).unwrap_or_default()
     }
 
     fn number(&self, name: &str) -> Option<usize> {
@@ -101,8 +111,9 @@ fn form(bytes: &[u8]) -> Args {
 fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_body: bool) -> Response {
     if method == "oauth.v2.access" {
         let outcome = oauth_v2_access::call(sim, headers, &args);
-        return note(sim, method, &outcome, None);
+        return note(sim, method, String::new(), &outcome, None);
     }
+    let sent = args.readable();
     let bearer = headers
         .get(header::AUTHORIZATION)
         .and_then(|v| v.to_str().ok())
@@ -120,7 +131,7 @@ fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_
         }
     };
     drop(kept);
-    note(sim, method, &outcome, scopes)
+    note(sim, method, sent, &outcome, scopes)
 }
 
 fn acting(kept: &Kept, token: &str) -> Option<Acting> {
@@ -136,10 +147,21 @@ fn perform(kept: &mut Kept, method: &str, acting: &Acting, args: &Args, scopes: 
     let (needed, perform): (&[&str], Method) = match method {
         "auth.test" => (&[], auth_test::call),
         "bots.info" => (&["users:read"], bots_info::call),
-        "chat.postMessage" => (&["chat:write"], chat_post_message::call),
-        "conversations.list" => (&["channels:read"], conversations_list::call),
-        "conversations.history" => (&["channels:history"], conversations_history::call),
-        "users.info" => (&["users:read"], users_info::call),
+        "chat.postMessage" => (&["chat:write"], chat::post_message),
+        "chat.postEphemeral" => (&["chat:write"], chat::post_ephemeral),
+        "chat.update" => (&["chat:write"], chat::update),
+        "chat.delete" => (&["chat:write"], chat::delete),
+        "conversations.list" => (&["channels:read"], conversations::list),
+        "conversations.info" => (&["channels:read"], conversations::info),
+        "conversations.history" => (&["channels:history"], conversations::history),
+        "conversations.open" => (&["im:write"], conversations::open),
+        "users.info" => (&["users:read"], users::info),
+        "users.list" => (&["users:read"], users::list),
+        "views.open" => (&[], views::open),
+        "views.push" => (&[], views::push),
+        "views.update" => (&[], views::update),
+        "views.publish" => (&[], views::publish),
+        "dialog.open" => (&[], views::dialog_open),
         _ => return refuse("unknown_method"),
     };
     if !needed.is_empty() && !needed.iter().any(|scope| scopes.iter().any(|granted| granted == scope)) {
@@ -150,20 +172,20 @@ fn perform(kept: &mut Kept, method: &str, acting: &Acting, args: &Args, scopes: 
 }
 
 /// Answers, and remembers that it did. What is remembered holds no token.
-fn note(sim: &Sim, method: &str, outcome: &Outcome, scopes: Option<String>) -> Response {
+fn note(sim: &Sim, method: &str, sent: String, outcome: &Outcome, scopes: Option<String>) -> Response {
     let (error, told) = match outcome {
-        Ok(_) => (None, "ok"),
-        Err(refused) => (Some(refused.error.to_owned()), "refused"),
+        // The one answer that holds a token is not kept.
+        Ok(_) if method == "oauth.v2.access" => (None, "ok".to_owned()),
+        Ok(fields) => (None, serde_json::to_string_pretty(fields).unwrap_or_default()),
+        Err(refused) => (Some(refused.error.to_owned()), "refused".to_owned()),
     };
     sim.journal().add(Entry {
         what: method.to_owned(),
-        event_id: None,
-        retry: 0,
         status: Some(200),
         error,
-        content_type: None,
-        answer: told.to_owned(),
-        took_ms: 0,
+        sent,
+        answer: told,
+        ..Entry::default()
     });
     answer(outcome, scopes)
 }

@@ -60,6 +60,7 @@ async fn scene() -> Scene {
         seed: 7,
         retry_waits: RetryWaits([Duration::from_millis(1); 3]),
         patience: None,
+        suggestions: Vec::new(),
     })
     .unwrap();
     let stop = CancellationToken::new();

@@ -83,6 +83,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         seed: u64::from_le_bytes(SystemRng.array()),
         retry_waits: RetryWaits::SLACKS,
         patience: None,
+        suggestions: vec![format!("@{BOT_NAME} hello"), "/hello".to_owned(), "/demo".to_owned()],
     })
     .context("cannot use what the simulated Slack kept in slack.json; start over with --fresh")?;
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);

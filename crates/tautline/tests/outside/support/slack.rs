@@ -57,6 +57,7 @@ impl Slack {
                 Duration::from_millis(400),
             ]),
             patience: Some(Duration::from_secs(30)),
+            suggestions: Vec::new(),
         })
         .unwrap();
         let stop = CancellationToken::new();

@@ -7,10 +7,13 @@ use crate::run::{cargo, first_line, program, root, run, say};
 /// Node below this lacks what the SDKs use.
 const NODE_MAJOR: u32 = 20;
 /// Folders with an npm lockfile.
-const NPM: [&str; 1] = ["examples/bolt-js"];
+const NPM: [&str; 2] = ["examples/bolt-js", "crates/tautline/tests/browser"];
+/// The browser that the tests drive, and what drives it.
+const BROWSER: [&str; 2] = ["chromium", "chromedriver"];
 
 pub(crate) fn setup() -> Result<()> {
     node()?;
+    browser()?;
     for folder in NPM {
         let mut install = program("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
         run(install.current_dir(root().join(folder)))?;
@@ -22,7 +25,13 @@ pub(crate) fn setup() -> Result<()> {
 
 /// Whether everything is there. A lockfile that changed asks for a new setup.
 pub(crate) fn is_done() -> bool {
-    node_major().is_some_and(|major| major >= NODE_MAJOR) && NPM.iter().all(|folder| is_installed(folder))
+    node_major().is_some_and(|major| major >= NODE_MAJOR)
+        && BROWSER.iter().all(|program| is_there(program))
+        && NPM.iter().all(|folder| is_installed(folder))
+}
+
+fn is_there(program: &str) -> bool {
+    first_line(program, &["--version"]).is_some()
 }
 
 fn is_installed(folder: &str) -> bool {
@@ -34,13 +43,26 @@ fn is_installed(folder: &str) -> bool {
     }
 }
 
+/// Installs Debian packages, or says how.
+fn apt(what: &str, packages: &str) -> Result<()> {
+    say(&format!("installing {what} from the system's packages"));
+    let apt = format!("apt-get update && apt-get install --yes --no-install-recommends {packages}");
+    if run(&mut program("sh", &["-c", &apt])).is_err() {
+        bail!("{what} is needed; as root: {apt}");
+    }
+    Ok(())
+}
+
+fn browser() -> Result<()> {
+    if BROWSER.iter().all(|program| is_there(program)) {
+        return Ok(());
+    }
+    apt("Chromium with its driver", "chromium chromium-driver")
+}
+
 fn node() -> Result<()> {
     if node_major().is_none() {
-        say("installing Node.js and npm from the system's packages");
-        let apt = "apt-get update && apt-get install --yes --no-install-recommends nodejs npm";
-        if run(&mut program("sh", &["-c", apt])).is_err() {
-            bail!("Node.js {NODE_MAJOR} or newer is needed; as root: {apt}");
-        }
+        apt("Node.js with npm", "nodejs npm")?;
     }
     match node_major() {
         Some(major) if major >= NODE_MAJOR => Ok(()),

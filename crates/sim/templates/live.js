@@ -33,6 +33,7 @@ document.addEventListener("change", (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.target.id === "text" && event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
+    if (event.repeat || event.target.value.trim() === "") return;
     event.target.form.querySelector(".send").click();
   }
 });

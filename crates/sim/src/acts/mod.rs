@@ -12,6 +12,7 @@ mod say;
 mod shortcut;
 mod used;
 
+use askama::Template;
 use axum::Json;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
@@ -158,10 +159,32 @@ fn page_of(headers: &HeaderMap) -> String {
     referrer.and_then(|url| url.query().map(|query| format!("/?{query}"))).unwrap_or_else(|| "/".to_owned())
 }
 
+/// What a person reads when something is refused.
+#[derive(Template)]
+#[template(path = "oops.html")]
+struct Oops {
+    error: &'static str,
+    hint: &'static str,
+    back: String,
+}
+
+fn hint(error: &str) -> &'static str {
+    match error {
+        "app_not_installed" => "The app is not in this workspace yet: connect it in the gateway's dashboard.",
+        "json_not_object" | "no_type" => "Write one JSON object, with a type.",
+        "message_not_found" | "view_not_found" | "action_not_found" => "It is gone, or it changed meanwhile.",
+        _ => "",
+    }
+}
+
 /// JSON for programs; back to the page for people.
 fn done(headers: &HeaderMap, outcome: Act) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     match outcome {
+        Err((status, error)) if accept.contains("text/html") => {
+            let page = Oops { error, hint: hint(error), back: page_of(headers) };
+            (status, crate::face::html(&page)).into_response()
+        }
         Ok(_) if accept.contains("text/html") => Redirect::to(&page_of(headers)).into_response(),
         Ok(mut done) => {
             done["ok"] = true.into();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Browser, Process, eventually, http, tautline};
 
 /// Ports of the system's choosing: `dev` listens on 127.0.0.1 alone.
-fn dev(data: &Path, more: &[&str]) -> Process {
+pub fn dev(data: &Path, more: &[&str]) -> Process {
     let mut command = tautline();
     command
         .args(["dev", "--port", "0", "--slack-port", "0", "--data"])
@@ -19,12 +19,12 @@ fn dev(data: &Path, more: &[&str]) -> Process {
 }
 
 /// A value of the printed table.
-fn row(process: &Process, name: &str) -> String {
+pub fn row(process: &Process, name: &str) -> String {
     let line = process.wait_for(&format!("  {name}  "));
     line.trim().strip_prefix(name).unwrap().trim().to_owned()
 }
 
-fn link(process: &Process) -> String {
+pub fn link(process: &Process) -> String {
     process.wait_for("1. Open the dashboard:").split_whitespace().last().unwrap().to_owned()
 }
 

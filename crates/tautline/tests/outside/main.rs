@@ -17,5 +17,6 @@ mod operate;
 mod proxy;
 mod secrets;
 mod stalled_commit;
+mod story;
 mod support;
 mod tenancy;

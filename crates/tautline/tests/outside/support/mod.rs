@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 mod address;
+mod chromium;
 mod gateway;
 mod people;
 mod process;
@@ -8,6 +9,7 @@ mod receiver;
 mod slack;
 
 pub use address::Address;
+pub use chromium::{Chromium, LOOKS};
 pub use gateway::{ADMIN_KEY, ENCRYPTION_KEYS, Gateway, GatewaySetup, tautline};
 pub use people::{Browser, form};
 pub use process::{Process, eventually};

@@ -139,6 +139,9 @@ fn angle(inside: &str, names: &Names) -> String {
     link(target, label.unwrap_or(target.trim_start_matches("mailto:")))
 }
 
+/// Characters between two marks, at most.
+const MARKED: usize = 2_000;
+
 /// Bold, italic, struck: a mark opens at the beginning of a word and closes at the end of one. Works on HTML, so
 /// what stands in a tag is passed over.
 fn marks(html: &str) -> String {
@@ -173,7 +176,8 @@ fn opens(chars: &[char], at: usize) -> bool {
 
 fn closing(chars: &[char], from: usize, mark: char) -> Option<usize> {
     let mut in_tag = false;
-    for at in from + 1..chars.len() {
+    // Not for ever: a line of nothing but marks would be read anew from each of them.
+    for at in from + 1..chars.len().min(from + MARKED) {
         let c = chars[at];
         in_tag = if in_tag { c != '>' } else { c == '<' };
         let ends = !chars[at - 1].is_whitespace() && !chars.get(at + 1).is_some_and(|c| c.is_alphanumeric());

@@ -83,7 +83,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         seed: u64::from_le_bytes(SystemRng.array()),
         retry_waits: RetryWaits::SLACKS,
         patience: None,
-        suggestions: vec![format!("@{BOT_NAME} hello"), "/hello".to_owned(), "/demo".to_owned()],
+        suggestions: suggestions(options.forward.is_none()),
     })
     .context("cannot use what the simulated Slack kept in slack.json; start over with --fresh")?;
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
@@ -113,6 +113,15 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         () = server.serve(gateway, stop) => Ok(()),
         ended = sim.serve(slack, CancellationToken::new()) => Ok(ended?),
     }
+}
+
+/// What the simulated Slack's composer offers to say.
+fn suggestions(echo_answers: bool) -> Vec<String> {
+    let mut suggestions = vec![format!("@{BOT_NAME} hello"), "/hello".to_owned()];
+    if echo_answers {
+        suggestions.push("/demo".to_owned());
+    }
+    suggestions
 }
 
 fn loopback(port: u16) -> SocketAddr {

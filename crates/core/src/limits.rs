@@ -66,10 +66,14 @@ pub const SEND_LEASE: Duration = Duration::from_secs(30);
 pub const MESSAGE_LIFE: Duration = DAY;
 /// How long a lane waits when Slack asks for patience and does not say how much.
 pub const SLACK_RETRY_AFTER: Duration = Duration::from_secs(30);
+/// The longest wait that Slack's `Retry-After` can ask of a lane: far less than a message's life.
+pub const SLACK_RETRY_AFTER_MAX: Duration = HOUR;
 /// Messages of one tenant that wait; more are refused.
 pub const WAITING_MESSAGES: u32 = 1_000_000;
 /// A message's text: what is longer Slack would cut.
 pub const MESSAGE_TEXT_CHARS: usize = 40_000;
+/// A message's text in Markdown.
+pub const MARKDOWN_TEXT_CHARS: usize = 12_000;
 /// Blocks in a message.
 pub const MESSAGE_BLOCKS: usize = 50;
 /// Attachments of a message.

@@ -1,9 +1,10 @@
 //! The outbox: the durable record of messages on their way to Slack, and the lanes they wait in.
 //!
-//! **Theory of operation.** A lane is one channel of one installation. A lane that is due and has something
-//! waiting is *claimed*: its oldest message is on its way, numbered as an attempt, and until that is settled or
-//! the lease runs out nobody else takes from the lane. So there is one message in flight per lane, and messages
-//! keep their order. When the lane moves again (`next_at`) is in its row, so that the pace outlives a restart.
+//! **Theory of operation.** A lane is one channel of one installation, however the caller spelled it: `#general`,
+//! `general`, and the channel's id once Slack told which that is. A lane that is due and has something waiting is
+//! *claimed*: its oldest message is on its way, numbered as an attempt, and until that is settled or the lease runs
+//! out nobody else takes from the lane. So there is one message in flight per lane, and messages keep their order.
+//! When the lane moves again (`next_at`) is in its row, so that the pace outlives a restart.
 //!
 //! Slack's `chat.postMessage` knows no idempotency key. A message whose outcome is unknown (the connection broke
 //! after it was sent, the process died) is *uncertain*: it is not sent again by itself, for that could post twice.
@@ -50,6 +51,20 @@ names!(MessageState {
     Expired = "expired",
 });
 
+impl MessageState {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Sending,
+        Self::Sent,
+        Self::Failed,
+        Self::Uncertain,
+        Self::Held,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+}
+
 /// A message about to be made durable.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
@@ -59,7 +74,7 @@ pub struct NewMessage {
     pub tenant: TenantId,
     /// Through which installation it goes.
     pub installation: InstallationId,
-    /// To which channel or user, as the caller named it. Names the lane.
+    /// To which channel or user, as the caller named it.
     pub channel: String,
     /// The arguments of `chat.postMessage`, as a JSON object.
     pub arguments: Bytes,
@@ -103,9 +118,11 @@ pub struct Message {
     pub accepted_at: Timestamp,
     /// When it is no longer worth sending.
     pub expires_at: Timestamp,
-    /// The arguments of `chat.postMessage`; empty in lists.
+    /// While it waits: not before then, for its lane rests until then.
+    pub next_at: Option<Timestamp>,
+    /// The arguments of `chat.postMessage`; in lists empty when they do not open.
     pub arguments: Bytes,
-    /// The attempts so far, oldest first.
+    /// The attempts so far, oldest first; none in lists.
     pub attempts: Vec<SendAttempt>,
 }
 
@@ -127,8 +144,10 @@ pub struct Claimed {
     pub tenant: TenantId,
     /// Through which installation it goes.
     pub installation: InstallationId,
-    /// To which channel or user.
+    /// To which channel or user, as the caller named it.
     pub channel: String,
+    /// The lane it waits in.
+    pub lane: String,
     /// The number of this attempt; the first is 1.
     pub attempt: u32,
     /// When it is no longer worth sending.
@@ -256,7 +275,8 @@ pub fn after(
     let again = |wait: Duration| {
         let at = now.after(wait);
         if at >= expires_at {
-            SendNext::Settled { state: MessageState::Expired, lane_at: now }
+            // What keeps this one waiting keeps the next one as well.
+            SendNext::Settled { state: MessageState::Expired, lane_at: at }
         } else {
             SendNext::Again { at }
         }
@@ -270,7 +290,8 @@ pub fn after(
             settled(MessageState::Uncertain, limits::LANE_PACE)
         }
         SendResult::Limited { retry_after } => {
-            again(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).min(limits::RETRY_AFTER))
+            let (least, most) = (limits::LANE_PACE, limits::SLACK_RETRY_AFTER_MAX);
+            again(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).clamp(least, most))
         }
         SendResult::NotReached(_) => {
             let wait_s = WAITS_S[(attempt.saturating_sub(1) as usize).min(WAITS_S.len() - 1)];
@@ -280,9 +301,24 @@ pub fn after(
     }
 }
 
+/// Which messages are looked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessageFilter {
+    /// Those that stand so.
+    pub state: Option<MessageState>,
+}
+
+/// The name of the lane for a channel as a caller spells it.
+pub fn lane(channel: &str) -> &str {
+    channel.strip_prefix('#').unwrap_or(channel)
+}
+
 /// The store's record of messages.
 #[async_trait]
 pub trait Outbox {
+    /// What was accepted before under this key: [`Queued::Before`] or [`Queued::Conflict`]. `None`: nothing.
+    async fn message_before(&self, key: &IdempotencyKey) -> StoreResult<Option<Queued>>;
+
     /// Makes a message durable together with its lane, in one commit, unless its key was used before.
     async fn message_accept(&self, new: NewMessage, key: Option<IdempotencyKey>) -> StoreResult<Queued>;
 
@@ -297,7 +333,8 @@ pub trait Outbox {
         most: usize,
     ) -> StoreResult<Vec<Claimed>>;
 
-    /// Puts an attempt on record with what follows it, and frees the lane.
+    /// Puts an attempt on record with what follows it, and frees the lane. Whoever comes after the lease ran out
+    /// moves nothing; but what Slack surely said still makes an uncertain message certain.
     async fn message_settle(
         &self,
         claimed: &Claimed,
@@ -311,7 +348,15 @@ pub trait Outbox {
     async fn message_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize>;
 
     /// A tenant's messages, newest first.
-    async fn messages(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Message>>;
+    async fn messages(
+        &self,
+        tenant: &TenantId,
+        filter: MessageFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<Message>>;
+
+    /// How many of a tenant's messages are queued.
+    async fn messages_waiting(&self, tenant: &TenantId) -> StoreResult<u32>;
 
     /// One message, with its arguments and attempts.
     async fn message(&self, tenant: &TenantId, id: MessageId) -> StoreResult<Option<Message>>;
@@ -362,6 +407,9 @@ mod tests {
         }
         let soon = NOW.after(Duration::from_millis(500));
         assert_eq!(state(after(&lost, 1, NOW, soon, &SystemRng)), MessageState::Expired);
+        let limited = SendResult::Limited { retry_after: Some(Duration::from_secs(7)) };
+        let SendNext::Settled { lane_at, .. } = after(&limited, 1, NOW, soon, &SystemRng) else { panic!() };
+        assert_eq!(lane_at.since(NOW).as_secs(), 7, "the next one waits all the same");
     }
 
     #[test]
@@ -369,6 +417,9 @@ mod tests {
         let limited = |retry_after| SendResult::Limited { retry_after };
         assert_eq!(wait(next(&limited(Some(Duration::from_secs(7))), 1)), Duration::from_secs(7));
         assert_eq!(wait(next(&limited(None), 1)), limits::SLACK_RETRY_AFTER);
+        assert_eq!(wait(next(&limited(Some(Duration::ZERO)), 1)), limits::LANE_PACE, "never at once");
+        let weeks = limited(Some(Duration::from_secs(90_000)));
+        assert_eq!(wait(next(&weeks, 1)), limits::SLACK_RETRY_AFTER_MAX, "nor until all has expired");
     }
 
     #[test]

@@ -15,11 +15,24 @@ pub(crate) const STYLE: &str = include_str!("../templates/style.css");
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
     base-uri 'none'; frame-ancestors 'none'";
 
-/// How a page feels.
+/// How something feels. Colour is never alone: words say the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Good,
     Bad,
+    Waiting,
+    Plain,
+}
+
+impl Tone {
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Waiting => "waiting",
+            Self::Plain => "plain",
+        }
+    }
 }
 
 /// Where a page leads on.

@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tautline_core::limits;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::RequestBodyTimeoutLayer;
@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::installations::{callback, link, start};
 use crate::outbound::proxy;
+use crate::page::{PageError, wants_html};
 use crate::{dashboard, health, inbound, openapi};
 
 /// The routes under `/api` and `/slack`, each registered with its description.
@@ -95,8 +96,12 @@ async fn common_headers(request: Request, next: Next) -> Response {
     response
 }
 
-async fn no_such_route() -> Response {
-    ApiError::not_found("no_such_route", "there is nothing here").fix("see /openapi.json").into_response()
+async fn no_such_route(headers: HeaderMap) -> Response {
+    let error = ApiError::not_found("no_such_route", "there is nothing here");
+    if wants_html(&headers) {
+        return PageError::from(error.fix("check the address")).into_response();
+    }
+    error.fix("see /openapi.json").into_response()
 }
 
 async fn no_such_method() -> Response {

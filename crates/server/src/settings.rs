@@ -79,6 +79,11 @@ impl Settings {
         self.public_url.scheme() == "https"
     }
 
+    /// Whether the Slack behind this gateway is one on somebody's desk.
+    pub(crate) fn is_simulated(&self) -> bool {
+        self.slack_url.scheme() == "http"
+    }
+
     /// A URL of ours as the outside sees it.
     pub(crate) fn public(&self, path: &str) -> Url {
         tautline_slack::below(&self.public_url, path.trim_start_matches('/'))

@@ -6,11 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::blocks::placed::{self, Values, with_ids};
+use crate::limits;
 use crate::time::now_us;
 use crate::world::short_ids;
-
-/// Modals above one another, at most.
-const STACK: usize = 3;
 
 /// What is open and half-typed. By surface: see [`Desk::message`] and the views' ids.
 #[derive(Default)]
@@ -95,7 +93,7 @@ impl Desk {
             self.clear(user);
         }
         let below = self.stack(user);
-        if below.len() >= STACK {
+        if below.len() >= limits::VIEW_STACK {
             return Err("push_limit_reached");
         }
         let (root, previous) =

@@ -4,16 +4,15 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-/// Entries kept; the oldest go.
-const KEPT: usize = 500;
-/// What is kept of a text.
-const KEPT_CHARS: usize = 16 * 1024;
+use crate::limits;
 
 /// One request of Slack's and its answer.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Entry {
     /// `event`, `command`, `block_actions`, `response_url`, or a Web API method.
     pub(crate) what: String,
+    /// What is asked within it: an event's type, a command, an action.
+    pub(crate) name: String,
     /// An event's id.
     pub(crate) event_id: Option<String>,
     /// 0 the first time.
@@ -37,9 +36,9 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn add(&mut self, mut entry: Entry) {
-        let cut = |text: &str| text.chars().take(KEPT_CHARS).collect();
+        let cut = |text: &str| text.chars().take(limits::LOG_CHARS).collect();
         (entry.answer, entry.sent) = (cut(&entry.answer), cut(&entry.sent));
-        if self.entries.len() == KEPT {
+        if self.entries.len() == limits::LOG_KEPT {
             self.entries.pop_front();
         }
         self.entries.push_back(entry);

@@ -13,7 +13,9 @@ mod app;
 mod blocks;
 mod desk;
 mod face;
+mod guard;
 mod journal;
+mod limits;
 mod oauth;
 mod response_url;
 mod sender;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware;
 use axum::routing::{get, post};
 use tautline_slack::signing::SigningSecret;
 use tokio::net::TcpListener;
@@ -102,6 +105,8 @@ impl Sim {
             .route("/live.js", get(face::script))
             .route("/messages", get(face::messages))
             .route("/log", get(face::log))
+            .fallback(face::nothing_here)
+            .layer(middleware::from_fn_with_state(self.clone(), guard::same_site))
             .with_state(self.clone());
         axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
     }

@@ -10,11 +10,9 @@ use serde_json::{Value, json};
 
 use crate::app::{Sim, lock};
 use crate::journal::Entry;
+use crate::limits;
 use crate::time::now_s;
 use crate::world::Message;
-
-const USES: u32 = 5;
-const LIFE_S: i64 = 30 * 60;
 
 /// To what words are an answer.
 #[derive(Clone)]
@@ -49,7 +47,7 @@ pub(crate) fn make(sim: &Sim, origin: Origin) -> String {
         let rng = &mut sim.state().rng;
         (0..24).map(|_| rng.alphanumeric()).collect::<String>()
     };
-    let made = ResponseUrl { origin, uses: 0, expires_at_s: now_s() + LIFE_S };
+    let made = ResponseUrl { origin, uses: 0, expires_at_s: now_s() + limits::RESPONSE_LIFE_S };
     let mut urls = lock(&sim.response_urls);
     urls.retain(|_, url| url.expires_at_s > now_s());
     urls.insert(id.clone(), made);
@@ -70,8 +68,8 @@ pub(crate) async fn respond(State(sim): State<Arc<Sim>>, Path(id): Path<String>,
     sim.journal().add(Entry {
         what: "response_url".to_owned(),
         status: Some(status.as_u16()),
-        sent: text.to_owned(),
-        answer: String::from_utf8_lossy(&body).into_owned(),
+        sent: String::from_utf8_lossy(&body).into_owned(),
+        answer: text.to_owned(),
         ..Entry::default()
     });
     (status, text).into_response()
@@ -83,7 +81,7 @@ fn take(sim: &Sim, id: &str) -> Result<Origin, (StatusCode, &'static str)> {
     if url.expires_at_s <= now_s() {
         return Err((StatusCode::NOT_FOUND, "expired_url"));
     }
-    if url.uses == USES {
+    if url.uses == limits::RESPONSE_USES {
         return Err((StatusCode::NOT_FOUND, "used_url"));
     }
     url.uses += 1;

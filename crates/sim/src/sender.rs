@@ -13,7 +13,7 @@ use crate::journal::Entry;
 use crate::time::now_s;
 
 /// What came back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: Option<String>,
@@ -24,6 +24,7 @@ pub(crate) struct Answer {
 /// What is sent.
 pub(crate) struct Outgoing {
     pub(crate) what: String,
+    pub(crate) name: String,
     pub(crate) event_id: Option<String>,
     pub(crate) content_type: &'static str,
     pub(crate) body: String,
@@ -34,6 +35,7 @@ impl Outgoing {
     pub(crate) fn event(envelope: &Value) -> Self {
         Self {
             what: "event".to_owned(),
+            name: envelope["event"]["type"].as_str().unwrap_or_default().to_owned(),
             event_id: envelope["event_id"].as_str().map(str::to_owned),
             content_type: "application/json",
             body: envelope.to_string(),
@@ -43,8 +45,16 @@ impl Outgoing {
     /// A form.
     pub(crate) fn form(what: &str, fields: &[(&str, &str)]) -> Self {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let value = |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+        let payload = value("payload").and_then(|payload| serde_json::from_str::<Value>(payload).ok());
+        let named = payload.and_then(|payload| {
+            let at = ["/actions/0/action_id", "/view/callback_id", "/callback_id", "/action_id"];
+            at.into_iter().find_map(|at| payload.pointer(at)?.as_str().map(str::to_owned))
+        });
+        let name = value("command").map(str::to_owned).or(named).unwrap_or_default();
         Self {
             what: what.to_owned(),
+            name,
             event_id: None,
             content_type: "application/x-www-form-urlencoded",
             body,
@@ -103,14 +113,12 @@ pub(crate) async fn send(
     let answer = answer(request.body(outgoing.body.clone())).await;
     let mut entry = Entry {
         what: outgoing.what.clone(),
+        name: outgoing.name.clone(),
         sent: readable(outgoing),
         event_id: outgoing.event_id.clone(),
         retry: retry.map_or(0, |(number, _)| number),
-        status: None,
-        error: None,
-        content_type: None,
-        answer: String::new(),
         took_ms: began.elapsed().as_millis(),
+        ..Entry::default()
     };
     match &answer {
         Ok(answer) => {

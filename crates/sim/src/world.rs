@@ -159,9 +159,22 @@ impl Channel {
         let at = crate::time::now_us().max(last + 1);
         message.ts = format!("{}.{:06}", at / 1_000_000, at % 1_000_000);
         let ts = message.ts.clone();
-        message.blocks = with_ids(message.blocks, short_ids(&ts));
+        message.with_ids(&ts);
         self.messages.push(message.clone());
         message
+    }
+}
+
+impl Message {
+    /// Gives what it holds the ids that it lacks.
+    fn with_ids(&mut self, ts: &str) {
+        let mut ids = short_ids(ts);
+        self.blocks = with_ids(self.blocks.take(), &mut ids);
+        for attachment in self.attachments.as_array_mut().into_iter().flatten() {
+            if attachment["blocks"].is_array() {
+                attachment["blocks"] = with_ids(attachment["blocks"].take(), &mut ids);
+            }
+        }
     }
 }
 
@@ -170,8 +183,9 @@ impl Channel {
     pub(crate) fn replace(&mut self, ts: &str, new: Message) {
         if let Some(message) = self.messages.iter_mut().find(|message| message.ts == ts) {
             message.text = new.text;
-            message.blocks = with_ids(new.blocks, short_ids(ts));
+            message.blocks = new.blocks;
             message.attachments = new.attachments;
+            message.with_ids(ts);
         }
     }
 }

@@ -100,7 +100,12 @@ pub fn may_have_been_posted(refusal: &Refusal) -> bool {
         Refusal::Unreadable { .. } => true,
         Refusal::Error(error) => matches!(
             error.as_str(),
-            "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout"
+            "internal_error"
+                | "fatal_error"
+                | "service_unavailable"
+                | "request_timeout"
+                | "messaging_processing_failed"
+                | "external_channel_migrating"
         ),
     }
 }
@@ -108,16 +113,19 @@ pub fn may_have_been_posted(refusal: &Refusal) -> bool {
 /// What somebody can do about one of Slack's refusals of a message.
 pub fn remedy(error: &str) -> Option<&'static str> {
     Some(match error {
-        "channel_not_found" => "check the channel; if it is private, invite the app to it",
+        "channel_not_found" => "check the channel or user; if the channel is private, invite the app to it",
         "not_in_channel" => "invite the app to the channel",
         "is_archived" => "choose another channel: this one is archived",
         "user_not_found" | "users_not_found" => "check the user: this workspace has none of that id",
         "missing_scope" | "not_allowed_token_type" | "no_permission" => {
             "connect the workspace again, to grant what is missing"
         }
-        "invalid_auth" | "account_inactive" | "token_revoked" | "not_authed" | "token_expired" => {
-            "connect the workspace again: its token no longer works"
-        }
+        "invalid_auth"
+        | "account_inactive"
+        | "token_revoked"
+        | "not_authed"
+        | "token_expired"
+        | "the installation has no bot token" => "connect the workspace again: its token no longer works",
         "restricted_action" | "restricted_action_read_only_channel" | "posting_to_channel_denied" => {
             "ask an admin of the workspace: the app may not post there"
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use askama::Template;
 use tautline_core::Timestamp;
 
+use crate::page::Tone;
+
 /// A time, as people say it; exactly, for who looks closer.
 #[derive(Template)]
 #[template(ext = "html", source = r#"<time datetime="{{ iso }}" title="{{ exact }}">{{ ago }}</time>"#)]
@@ -48,30 +50,23 @@ pub(super) struct Badge {
     pub(super) tone: Tone,
 }
 
-/// Colour is never alone: the word says the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    Good,
-    Bad,
-    Waiting,
-    Plain,
-}
-
-impl Tone {
-    fn class(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Bad => "bad",
-            Self::Waiting => "waiting",
-            Self::Plain => "plain",
-        }
-    }
-}
-
 impl Badge {
     pub(super) fn new(text: impl Into<String>, tone: Tone) -> Self {
         Self { text: text.into(), tone }
     }
+}
+
+/// One attempt, at an endpoint or at Slack.
+#[derive(Template)]
+#[template(path = "attempt.html")]
+pub(super) struct AttemptView {
+    pub(super) number: u32,
+    pub(super) started: Moment,
+    pub(super) took: Option<String>,
+    pub(super) outcome: Badge,
+    pub(super) error: Option<String>,
+    /// What was said.
+    pub(super) answer: Option<String>,
 }
 
 /// How long something took.

@@ -1,6 +1,7 @@
 //! `/channels/slack`: a tenant's workspaces, and the button that connects one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
@@ -12,13 +13,13 @@ use tautline_core::access::Scope;
 use tautline_core::installation::{Health, Installation};
 use tautline_slack::scopes;
 
-use super::bits::{Badge, Moment, Tone};
+use super::bits::{Badge, Moment};
 use super::frame::{Frame, Section};
 use crate::api::v1::paging::page;
 use crate::app::App;
 use crate::auth::SignedIn;
 use crate::error::ApiQuery;
-use crate::page::{PageResult, render};
+use crate::page::{PageResult, Tone, render};
 use crate::settings::OAuth;
 
 #[derive(Template)]
@@ -31,7 +32,6 @@ struct Channels {
     off: Option<String>,
     may_connect: bool,
     just_connected: bool,
-    bot_name_hint: &'static str,
 }
 
 struct Workspace {
@@ -44,6 +44,9 @@ struct Workspace {
     scopes: Vec<String>,
     missing: Vec<String>,
 }
+
+/// How long a workspace is said to be new.
+const JUST: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -62,7 +65,9 @@ pub(super) async fn show(
     let wanted = &app.settings.bot_scopes;
     let page = Channels {
         frame: Frame::of(&app, &who, Section::Channels).await?,
-        just_connected: asked.connected.is_some() && !found.items.is_empty(),
+        // Not on every later look at the same address.
+        just_connected: asked.connected.is_some()
+            && found.items.iter().any(|each| now.since(each.updated_at) < JUST),
         workspaces: found.items.into_iter().map(|found| workspace(found, wanted, now)).collect(),
         older: found.next.map(|cursor| cursor.encode()),
         off: match &app.settings.oauth {
@@ -70,7 +75,6 @@ pub(super) async fn show(
             OAuth::Off { fix } => Some(fix.clone()),
         },
         may_connect: who.can(Scope::Manage),
-        bot_name_hint: "@your-app",
     };
     Ok(render(StatusCode::OK, &page))
 }

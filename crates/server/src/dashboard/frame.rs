@@ -1,11 +1,11 @@
-//! What stands around every page of the desk: where one is, and as whom.
+//! What stands around every page of the dashboard: where one is, and as whom.
 
 use tautline_core::StoreResult;
 
 use crate::app::App;
 use crate::auth::SignedIn;
 
-/// The parts of the desk.
+/// The parts of the dashboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
     Overview,
@@ -29,13 +29,12 @@ impl Frame {
     pub(super) async fn of(app: &App, who: &SignedIn, here: Section) -> StoreResult<Self> {
         let tenant = app.store.tenant(who.tenant()).await?;
         let name = tenant.and_then(|tenant| tenant.name);
-        let on_loopback = app.settings.slack_url.scheme() == "http";
         Ok(Self {
             here,
             tenant: name.unwrap_or_else(|| who.tenant().to_string()),
             who: who.name().to_owned(),
             form_token: who.form_token(app),
-            simulated_slack: on_loopback.then(|| app.settings.slack_url.to_string()),
+            simulated_slack: app.settings.is_simulated().then(|| app.settings.slack_url.to_string()),
         })
     }
 

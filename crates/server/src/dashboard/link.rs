@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
+use http::{HeaderMap, Method, StatusCode};
 use tautline_core::{SecretHash, new_secret};
 
 use super::{HOME, sign_in};
@@ -24,11 +24,25 @@ use crate::page::{Link, Notice, PageError, Tone};
     ),
     security(()),
 )]
-pub(crate) async fn open(State(app): State<Arc<App>>, ApiPath(secret): ApiPath<String>) -> Response {
+pub(crate) async fn open(
+    State(app): State<Arc<App>>,
+    method: Method,
+    headers: HeaderMap,
+    ApiPath(secret): ApiPath<String>,
+) -> Response {
+    // Mail servers and chat programs look at links before people do. The first *GET* uses it up.
+    let is_prefetch = ["sec-purpose", "purpose"].into_iter().any(|name| {
+        headers.get(name).and_then(|value| value.to_str().ok()).is_some_and(|text| text.contains("prefetch"))
+    });
+    if method == Method::HEAD || is_prefetch {
+        return StatusCode::OK.into_response();
+    }
     let session = new_secret(app.rng.as_ref());
     let (link, begun) = (SecretHash::of(&secret), SecretHash::of(&session));
     match app.store.dashboard_link_open(link, begun, app.clock.now()).await {
-        Ok(Some(link)) => sign_in::signed_in(&app, &session, link.return_to.as_deref().unwrap_or(HOME)),
+        Ok(Some(link)) => {
+            sign_in::signed_in(&app, &headers, &session, link.return_to.as_deref().unwrap_or(HOME)).await
+        }
         Ok(None) => ended().into_response(),
         Err(error) => PageError::from(error).into_response(),
     }

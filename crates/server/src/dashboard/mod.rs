@@ -1,4 +1,4 @@
-//! The dashboard: a tenant's desk. Pages made here, without a script; every form carries the session's token.
+//! The dashboard: a tenant's own pages. Made here, without a script; every form carries the session's token.
 //!
 //! A page is one file: what it shows, as a template's fields, and the handler that fills them. The templates
 //! are in `templates/`, the frame around them is [`frame`].

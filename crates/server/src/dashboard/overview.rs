@@ -7,7 +7,9 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use tautline_core::PageRequest;
+use tautline_core::access::Scope;
 use tautline_core::inbox::{RequestFilter, Whose};
+use tautline_core::outbox::MessageFilter;
 
 use super::frame::{Frame, Section};
 use crate::app::App;
@@ -35,10 +37,10 @@ struct Feature {
 }
 
 pub(super) async fn show(State(app): State<Arc<App>>, who: SignedIn) -> PageResult<Response> {
-    let (tenant, newest) = (who.tenant(), PageRequest { limit: 1, after: None });
+    let (tenant, newest) = (who.may(Scope::Read)?, PageRequest { limit: 1, after: None });
     let workspaces = app.store.installations(tenant, newest).await?.items;
     let requests = app.store.requests(Whose::Tenant(tenant), &RequestFilter::default(), newest).await?.items;
-    let messages = app.store.messages(tenant, newest).await?.items;
+    let messages = app.store.messages(tenant, MessageFilter::default(), newest).await?.items;
     let page = Overview {
         frame: Frame::of(&app, &who, Section::Overview).await?,
         workspace: workspaces.into_iter().next().map(|installation| super::channels::name(&installation)),

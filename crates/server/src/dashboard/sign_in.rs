@@ -17,7 +17,7 @@ use super::HOME;
 use crate::app::App;
 use crate::auth::{self, SignedIn, Submitted};
 use crate::cookie;
-use crate::error::{ApiError, ApiQuery, ApiResult};
+use crate::error::{ApiError, ApiQuery, ApiResult, chain};
 use crate::page::{PageError, render_leading_to};
 
 #[derive(Default, Template)]
@@ -36,7 +36,7 @@ struct SignIn {
 #[serde(default)]
 pub(super) struct Asked {
     return_to: String,
-    signed_out: bool,
+    signed_out: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +52,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, ApiQuery(asked): ApiQuery<
     page(
         &app,
         StatusCode::OK,
-        SignIn { return_to: asked.return_to, signed_out: asked.signed_out, ..SignIn::default() },
+        SignIn { return_to: asked.return_to, signed_out: asked.signed_out.is_some(), ..SignIn::default() },
     )
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn asked(app: &App, return_to: Option<String>) -> Response {
 fn page(app: &App, status: StatusCode, page: SignIn) -> Response {
     let slack = &app.settings.slack_url;
     // Signing in may lead straight on to Slack's consent page.
-    render_leading_to(status, &SignIn { is_dev: slack.scheme() == "http", ..page }, &slack.origin())
+    render_leading_to(status, &SignIn { is_dev: app.settings.is_simulated(), ..page }, &slack.origin())
 }
 
 pub(super) async fn submit(
@@ -91,9 +91,9 @@ pub(super) async fn submit(
 
 async fn try_submit(app: &App, headers: &HeaderMap, form: Key) -> ApiResult<Response> {
     // Another site must not sign somebody in to its own tenant. (There is no session yet to tie a token to.)
-    if headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none") {
-        let error = "this form was sent from another site";
-        return Err(ApiError::new(StatusCode::FORBIDDEN, "form_refused", error).fix("send it from here"));
+    if is_from_elsewhere(app, headers) {
+        let error = "This form was sent from another site.";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "form_refused", error).fix("Send it from here."));
     }
     let caller = auth::caller(app, form.key.trim()).await?.ok_or_else(|| {
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "This key is unknown.")
@@ -105,7 +105,18 @@ async fn try_submit(app: &App, headers: &HeaderMap, form: Key) -> ApiResult<Resp
         Session { tenant, scopes: caller.scopes, name: caller.name, expires_at: now.after(limits::SESSION) };
     app.store.session_store(session, SecretHash::of(&secret), now).await?;
     let target = return_path(app, &form.return_to);
-    Ok(signed_in(app, &secret, &target))
+    Ok(signed_in(app, headers, &secret, &target).await)
+}
+
+/// What browsers say of where a form was sent from. Over plain HTTP only `Origin` is sent, and `null` from our own
+/// pages, as they send no referrer.
+fn is_from_elsewhere(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => site != "same-origin" && site != "none",
+        (None, None | Some("null")) => false,
+        (None, Some(origin)) => origin != app.settings.public_url.origin().ascii_serialization(),
+    }
 }
 
 /// A session is always within one tenant, even of somebody who may see all.
@@ -116,7 +127,7 @@ async fn tenant(app: &App, caller: &Caller, named: &str) -> ApiResult<TenantId> 
             .fix("Leave the tenant empty: the key knows its own.")),
         None if named.is_empty() => {
             Err(ApiError::bad_request("tenant_required", "This key is good for every tenant.")
-                .fix("Name the tenant whose desk you want to see."))
+                .fix("Name the tenant whose dashboard you want to see."))
         }
         None => auth::known_tenant(app, named).await.map_err(|error| match error.status() {
             StatusCode::NOT_FOUND => {
@@ -138,8 +149,13 @@ fn return_path(app: &App, return_to: &str) -> String {
     }
 }
 
-/// The cookie, and on to somewhere.
-pub(super) fn signed_in(app: &App, secret: &str, target: &str) -> Response {
+/// The cookie, and on to somewhere. A session that this browser had before is at its end.
+pub(super) async fn signed_in(app: &App, headers: &HeaderMap, secret: &str, target: &str) -> Response {
+    if let Some(old) = cookie::SESSION.get(&app.settings, headers)
+        && let Err(error) = app.store.session_end(SecretHash::of(old)).await
+    {
+        tracing::warn!(error = %chain(&error), "a session that was replaced goes on until it expires");
+    }
     let location = HeaderValue::try_from(target).unwrap_or(HeaderValue::from_static(HOME));
     let headers =
         [(header::SET_COOKIE, cookie::SESSION.set(&app.settings, secret)), (header::LOCATION, location)];
@@ -153,7 +169,7 @@ pub(super) async fn out(State(app): State<Arc<App>>, submitted: Submitted<Nothin
     match end(&app, &submitted.who).await {
         Ok(()) => {
             let gone = [(header::SET_COOKIE, cookie::SESSION.clear(&app.settings))];
-            (gone, Redirect::to("/sign-in?signed_out=true")).into_response()
+            (gone, Redirect::to("/sign-in?signed_out=yes")).into_response()
         }
         Err(error) => PageError::from(error).into_response(),
     }

@@ -128,7 +128,7 @@ async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result
     // Consumed whatever comes with it: a denial, too, ends this try.
     consume(app, &state, now).await?;
     match query.error.as_deref() {
-        Some("access_denied") => return Err(Ending::Denied),
+        Some("access_denied") => return Err(Ending::Denied { return_to: state.return_to }),
         Some(error) => return Err(Ending::SlackError(error.chars().take(64).collect())),
         None => {}
     }
@@ -146,7 +146,7 @@ async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result
 async fn consume(app: &App, state: &ConnectState, now: Timestamp) -> Result<(), Ending> {
     let expires_at = Timestamp::from_micros(state.expires_at_us);
     let fresh = app.store.nonce_consume(SecretHash::of(&state.nonce), expires_at, now).await?;
-    if fresh { Ok(()) } else { Err(Ending::StateReplayed) }
+    if fresh { Ok(()) } else { Err(Ending::StateReplayed { return_to: state.return_to.clone() }) }
 }
 
 /// The question. Its seal names the code, so that it answers for this callback and no other.

@@ -9,7 +9,7 @@ use tautline_slack::Refusal;
 
 use crate::egress::CallError;
 use crate::error::chain;
-use crate::page::{Notice, Tone};
+use crate::page::{Link, Notice, Tone};
 
 /// An ending that is not a connected workspace.
 #[derive(Debug)]
@@ -19,13 +19,17 @@ pub(crate) enum Ending {
         fix: String,
     },
     /// The person pressed Cancel.
-    Denied,
+    Denied {
+        return_to: Option<String>,
+    },
     /// Slack's consent page failed with this.
     SlackError(String),
     StateMissing,
     StateForged,
     StateExpired,
-    StateReplayed,
+    StateReplayed {
+        return_to: Option<String>,
+    },
     CodeMissing,
     LinkUnknown,
     /// The cookie is another's.
@@ -78,7 +82,7 @@ impl Ending {
                 "This gateway is not set up to connect workspaces.",
                 fix.as_str(),
             ),
-            Self::Denied => (
+            Self::Denied { .. } => (
                 403,
                 "access_denied",
                 "Nothing was connected",
@@ -113,7 +117,7 @@ impl Ending {
                 "Connecting has to be finished within ten minutes. Nothing was connected.",
                 AGAIN,
             ),
-            Self::StateReplayed => (
+            Self::StateReplayed { .. } => (
                 409,
                 "state_used",
                 "This link was used before",
@@ -178,7 +182,17 @@ impl Ending {
                 "Start again in a minute.",
             ),
         };
-        notice(status, code, title, lead, next)
+        Notice { link: self.way_back(), ..notice(status, code, title, lead, next) }
+    }
+
+    /// Back to where the start asked to return: there one can start again.
+    fn way_back(&self) -> Option<Link> {
+        match self {
+            Self::Denied { return_to: Some(href) } | Self::StateReplayed { return_to: Some(href) } => {
+                Some(Link { href: href.clone(), text: "Go back".into() })
+            }
+            _ => None,
+        }
     }
 
     fn log(&self) {

@@ -18,10 +18,16 @@ pub(crate) async fn accept(
     message: PostMessage,
     once: Option<IdempotencyKey>,
 ) -> ApiResult<MessageId> {
+    // Asked again: the same answer, whatever was connected or came to be refused meanwhile.
+    if let Some(key) = &once
+        && let Some(before) = app.store.message_before(key).await?
+    {
+        return accepted(before, None);
+    }
     check(&message)?;
     let installation = match meant(app, tenant, place).await? {
         Meant::This(installation) => installation,
-        refused => return Err(no_workspace(&refused)),
+        refused => return Err(no_workspace(app, tenant, &refused)),
     };
     let now = app.clock.now();
     let new = NewMessage {
@@ -34,19 +40,23 @@ pub(crate) async fn accept(
         expires_at: now.after(limits::MESSAGE_LIFE),
     };
     let id = new.id;
-    match app.store.message_accept(new, once).await? {
-        Queued::Now => {
-            app.sender.wake();
-            Ok(id)
-        }
-        Queued::Before(before) => Ok(before),
-        Queued::Conflict => Err(conflict()),
-        Queued::Full => {
+    let queued = app.store.message_accept(new, once).await?;
+    app.sender.wake();
+    accepted(queued, Some(id))
+}
+
+fn accepted(queued: Queued, new: Option<MessageId>) -> ApiResult<MessageId> {
+    match (queued, new) {
+        (Queued::Now, Some(id)) | (Queued::Before(id), _) => Ok(id),
+        (Queued::Full, _) => {
             let limit = limits::WAITING_MESSAGES;
             let error = format!("{limit} messages of this tenant wait already");
             let full = ApiError::new(http::StatusCode::TOO_MANY_REQUESTS, "outbox_full", error);
-            Err(full.fix("send again when some have gone out; the list of messages shows what holds them"))
+            Err(full.fix(
+                "send again when some have gone out; GET …/messages?state=queued shows what they wait for",
+            ))
         }
+        (Queued::Conflict | Queued::Now, _) => Err(conflict()),
     }
 }
 
@@ -64,12 +74,20 @@ fn check(message: &PostMessage) -> ApiResult<()> {
         return Err(ApiError::bad_request("no_text", "there is nothing to say")
             .fix("give text, markdown_text, blocks or attachments"));
     }
-    let long = |text: &Option<String>| {
-        text.as_ref().is_some_and(|text| text.chars().count() > limits::MESSAGE_TEXT_CHARS)
-    };
+    let long =
+        |text: &Option<String>, most: usize| text.as_ref().is_some_and(|text| text.chars().count() > most);
     let over = |count: Option<usize>, most: usize| count.is_some_and(|count| count > most);
-    let too = if long(&message.text) || long(&message.markdown_text) {
+    if message.markdown_text.is_some() && (message.text.is_some() || message.blocks.is_some()) {
+        return Err(ApiError::bad_request(
+            "markdown_text_conflict",
+            "markdown_text stands beside text or blocks",
+        )
+        .fix("give markdown_text alone, or text and blocks"));
+    }
+    let too = if long(&message.text, limits::MESSAGE_TEXT_CHARS) {
         ("msg_too_long", "text", limits::MESSAGE_TEXT_CHARS, "characters")
+    } else if long(&message.markdown_text, limits::MARKDOWN_TEXT_CHARS) {
+        ("msg_too_long", "markdown_text", limits::MARKDOWN_TEXT_CHARS, "characters")
     } else if over(message.blocks.as_ref().map(Vec::len), limits::MESSAGE_BLOCKS) {
         ("msg_blocks_too_many", "blocks", limits::MESSAGE_BLOCKS, "blocks")
     } else if over(message.attachments.as_ref().map(Vec::len), limits::MESSAGE_ATTACHMENTS) {
@@ -82,12 +100,20 @@ fn check(message: &PostMessage) -> ApiResult<()> {
     Err(ApiError::bad_request(code, error).fix("send less, or several messages"))
 }
 
-fn no_workspace(meant: &Meant) -> ApiError {
+fn no_workspace(app: &App, tenant: &TenantId, meant: &Meant) -> ApiError {
     match meant {
         Meant::Several => ApiError::bad_request("team_required", "this tenant has several workspaces")
             .fix("name one as team_id; GET /api/v1/integrations/slack/installations lists them"),
         Meant::Unknown => ApiError::not_found("team_unknown", "this tenant has not connected that workspace")
             .fix("GET /api/v1/integrations/slack/installations lists those that are"),
+        Meant::None if tenant.is_home() && app.settings.bot_token.is_some() => ApiError::new(
+            http::StatusCode::SERVICE_UNAVAILABLE,
+            "not_connected",
+            "Slack has not told yet whose SLACK_BOT_TOKEN is",
+        )
+        .fix(
+            "send it again in a moment; the gateway goes on asking, and its log says what stands in the way",
+        ),
         _ => ApiError::new(
             http::StatusCode::CONFLICT,
             "not_connected",

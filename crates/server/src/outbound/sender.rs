@@ -8,7 +8,7 @@ use std::time::Duration;
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::installation::CredentialKind;
 use tautline_core::outbox::{self, Claimed, Posted, SendAttempt, SendResult};
-use tautline_core::{StoreResult, limits};
+use tautline_core::{StoreResult, Timestamp, limits};
 use tautline_slack::Refusal;
 use tautline_slack::message::{self, PostMessage, may_have_been_posted};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -68,18 +68,26 @@ async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
         return Ok(());
     }
     let now = app.clock.now();
-    for claimed in app.store.message_claim(now, now.after(limits::SEND_LEASE), free).await? {
+    let leased_until = now.after(limits::SEND_LEASE);
+    for claimed in app.store.message_claim(now, leased_until, free).await? {
         let permit = app.sender.permits.clone().try_acquire_owned();
         let permit = permit.expect("only this task takes permits, and no more is claimed than are free");
-        app.tasks.spawn(send(app.clone(), claimed, permit));
+        app.tasks.spawn(send(app.clone(), claimed, leased_until, permit));
     }
     Ok(())
 }
 
-async fn send(app: Arc<App>, claimed: Claimed, permit: OwnedSemaphorePermit) {
+async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: OwnedSemaphorePermit) {
     let started_at = app.clock.now();
-    let result = post(&app, &claimed).await;
+    // A machine that slept in between: the lane may be another's before Slack answers.
+    let is_late = started_at.after(limits::SLACK_TIMEOUT) > leased_until;
+    let result = match is_late {
+        true => SendResult::NotReached("the gateway was held up".to_owned()),
+        false => post(&app, &claimed).await,
+    };
     drop(permit);
+    // Somebody else may be waiting for the place.
+    app.sender.wake();
     let ended_at = app.clock.now();
     let attempt = SendAttempt {
         number: claimed.attempt,
@@ -104,11 +112,14 @@ async fn post(app: &App, claimed: &Claimed) -> SendResult {
         app.store.installation_token(&claimed.tenant, claimed.installation, CredentialKind::Bot).await;
     let token = match token {
         Ok(Some(token)) => token,
-        Ok(None) => return SendResult::Refused("account_inactive".to_owned()),
-        Err(error) => return SendResult::NotReached(chain(&error)),
+        Ok(None) => return SendResult::Refused("the installation has no bot token".to_owned()),
+        Err(error) => {
+            tracing::error!(message = %claimed.id, error = %chain(&error), "a message cannot have its token yet");
+            return SendResult::NotReached("the gateway could not read its store".to_owned());
+        }
     };
     let Ok(message) = serde_json::from_slice::<PostMessage>(&claimed.arguments) else {
-        return SendResult::Refused("invalid_arguments".to_owned());
+        return SendResult::Refused("the stored message cannot be read".to_owned());
     };
     match app.slack.call::<message::Posted>(message.call(token)).await {
         Ok(reply) => {

@@ -37,6 +37,9 @@ async fn perform(sim: &Arc<Sim>, composed: Composed) -> Act {
     }
     match text.split_once(char::is_whitespace).unwrap_or((&text, "")) {
         (name, rest) if name.starts_with('/') && name.len() > 1 => {
+            if thread_ts.is_some() {
+                return Err((StatusCode::BAD_REQUEST, "not_in_thread"));
+            }
             let typed = command::Typed { place, command: name.to_owned(), text: rest.trim().to_owned() };
             command::perform(sim, &typed).await
         }

@@ -7,9 +7,11 @@ mod event;
 mod home;
 mod interact;
 mod interaction;
+mod legacy;
 pub(crate) mod modal;
 mod say;
 mod shortcut;
+mod suggest;
 mod used;
 
 use askama::Template;
@@ -85,6 +87,9 @@ fn find(sim: &Sim, place: &Place) -> Result<Found, (StatusCode, &'static str)> {
     let person = workspace.person(place.user.as_deref()).cloned().ok_or((NOT_FOUND, "user_not_found"))?;
     let (team, domain, bot) = (workspace.id.clone(), workspace.domain.clone(), workspace.bot.clone());
     let channel = workspace.channel(&place.channel).ok_or((NOT_FOUND, "channel_not_found"))?;
+    if channel.with.as_ref().is_some_and(|with| *with != person.id) {
+        return Err((NOT_FOUND, "channel_not_found"));
+    }
     let is_direct = channel.with.is_some();
     let (channel, name) = (channel.id.clone(), channel.name.clone());
     let channel_name = if is_direct { "directmessage".to_owned() } else { name };
@@ -156,21 +161,33 @@ fn object(value: &Value) -> Result<Value, (StatusCode, &'static str)> {
 fn page_of(headers: &HeaderMap) -> String {
     let referrer =
         headers.get(header::REFERER).and_then(|value| value.to_str().ok()?.parse::<url::Url>().ok());
-    referrer.and_then(|url| url.query().map(|query| format!("/?{query}"))).unwrap_or_else(|| "/".to_owned())
+    let query = referrer.and_then(|url| url.query().map(|query| format!("?{query}"))).unwrap_or_default();
+    // To the composer: what is new stands above it.
+    format!("/{query}#text")
 }
 
 /// What a person reads when something is refused.
 #[derive(Template)]
 #[template(path = "oops.html")]
-struct Oops {
+pub(crate) struct Oops {
     error: &'static str,
     hint: &'static str,
     back: String,
 }
 
+impl Oops {
+    /// A workspace, person or channel of an old link.
+    pub(crate) fn not_here() -> Self {
+        Self { error: "channel_not_found", hint: hint("channel_not_found"), back: "/".to_owned() }
+    }
+}
+
 fn hint(error: &str) -> &'static str {
     match error {
         "app_not_installed" => "The app is not in this workspace yet: connect it in the gateway's dashboard.",
+        "not_in_thread" => "Slack takes no commands in threads: leave the thread first.",
+        "nothing_chosen" => "Choose something first.",
+        "team_not_found" | "user_not_found" | "channel_not_found" => "It is not here (any more).",
         "json_not_object" | "no_type" => "Write one JSON object, with a type.",
         "message_not_found" | "view_not_found" | "action_not_found" => "It is gone, or it changed meanwhile.",
         _ => "",

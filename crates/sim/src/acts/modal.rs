@@ -67,19 +67,34 @@ fn follow(sim: &Sim, found: &Found, id: &str, answer: &Result<Answer, &'static s
         Some("errors") => {
             let errors = said["errors"].as_object().into_iter().flatten();
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            complain(sim, id, errors.map(|(block, error)| (block.clone(), text(error))).collect(), None);
+            let errors: HashMap<_, _> = errors.map(|(block, error)| (block.clone(), text(error))).collect();
+            let is_input = |block: &Value| {
+                block["type"] == "input" && errors.contains_key(text(&block["block_id"]).as_str())
+            };
+            let names_an_input = open_blocks(sim, id).iter().any(is_input);
+            let trouble = (!names_an_input).then_some(TROUBLE);
+            complain(sim, id, errors, trouble);
         }
-        Some("update") => {
+        Some("update") if said["view"]["blocks"].is_array() => {
             if let Some(open) = sim.state().desk.view(id) {
                 open.update(&said["view"]);
             }
         }
-        Some("push") => {
-            let _ = sim.state().desk.open(&found.team, &found.person.id, &said["view"], true);
+        Some("push") if said["view"]["blocks"].is_array() => {
+            let pushed = sim.state().desk.open(&found.team, &found.person.id, &said["view"], true).is_ok();
+            if !pushed {
+                complain(sim, id, HashMap::new(), Some(TROUBLE));
+            }
         }
         Some("clear") => sim.state().desk.clear(&found.person.id),
         _ => complain(sim, id, HashMap::new(), Some(TROUBLE)),
     }
+}
+
+fn open_blocks(sim: &Sim, id: &str) -> Vec<Value> {
+    let mut state = sim.state();
+    let blocks = state.desk.view(id).and_then(|open| open.view["blocks"].as_array().cloned());
+    blocks.unwrap_or_default()
 }
 
 fn complain(sim: &Sim, id: &str, errors: HashMap<String, String>, trouble: Option<&'static str>) {
@@ -91,6 +106,7 @@ fn complain(sim: &Sim, id: &str, errors: HashMap<String, String>, trouble: Optio
 /// `all`: the × in the corner, which takes every view away.
 pub(super) async fn close(sim: &Sim, found: &Found, id: &str, all: bool) -> Act {
     let open = open_view(sim, found, id)?;
+    let all = all || open.view["clear_on_close"] == true;
     // The × tells of the view at the bottom.
     let told = if all { open_view(sim, found, &open.root).unwrap_or(open) } else { open };
     if all {

@@ -50,7 +50,8 @@ pub(super) fn perform(sim: &Arc<Sim>, say: &Say) -> Act {
         event["thread_ts"] = thread_ts.as_str().into();
     }
     let mut events = vec![envelope(sim, &found, bot, &event)];
-    if message.text.contains(&format!("<@{}>", bot.user_id)) {
+    // In a direct message there is nobody else to mention the app to: it is a message alone.
+    if !found.is_direct && message.text.contains(&format!("<@{}>", bot.user_id)) {
         event["type"] = "app_mention".into();
         if let Some(fields) = event.as_object_mut() {
             fields.remove("channel_type");

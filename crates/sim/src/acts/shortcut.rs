@@ -9,7 +9,7 @@ use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::interact::interact;
+use super::interact::interact_or_tell;
 use super::used::message_at;
 use super::{Act, Place, act_ts, came_back, done, find, read, trigger_id};
 use crate::app::Sim;
@@ -44,5 +44,5 @@ async fn perform(sim: &Sim, chosen: &Chosen) -> Act {
         payload["channel"] = json!({ "id": found.channel, "name": found.channel_name });
         payload["response_url"] = response_url::make(sim, origin).into();
     }
-    Ok(came_back(&interact(sim, &payload).await))
+    Ok(came_back(&interact_or_tell(sim, &found, &payload).await))
 }

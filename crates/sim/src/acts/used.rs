@@ -11,9 +11,9 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::interact::interact;
+use super::interact::interact_or_tell;
 use super::{
-    Act, Found, NOT_FOUND, Place, act_ts, answered_json, came_back, done, find, modal, read, trigger_id,
+    Act, Found, NOT_FOUND, Place, act_ts, came_back, done, find, legacy, modal, read, suggest, trigger_id,
 };
 use crate::app::Sim;
 use crate::blocks::placed::{self, Placed, Values};
@@ -90,12 +90,17 @@ async fn perform(sim: &Sim, pressed: Pressed) -> Act {
     let found = find(sim, &place)?;
     let on = On::find(sim, &found, &surface)?;
     // What was typed stays, whatever becomes of the act.
-    sim.state().desk.drafts.insert(on.key.clone(), values.clone());
+    let mut kept = values.clone();
+    for placed in on.elements().iter().filter(|placed| placed.element["type"] == "overflow") {
+        // A menu of actions holds nothing: the same may be chosen again.
+        kept.remove(&placed.at);
+    }
+    sim.state().desk.drafts.insert(on.key.clone(), kept);
     match (button, &surface) {
         (Button::Use(at), _) => use_element(sim, &found, &on, &at, &values).await,
         (Button::Suggest(at), _) => {
             let query = queries.remove(&at).unwrap_or_default();
-            suggest(sim, &found, &on, &at, &query).await
+            suggest::look_up(sim, &found, &on, &at, &query).await
         }
         (Button::Submit, Surface::View(id)) => modal::submit(sim, &found, id, &values).await,
         (Button::Close, Surface::View(id)) => modal::close(sim, &found, id, false).await,
@@ -144,10 +149,10 @@ async fn perform_click(sim: &Sim, clicked: Clicked) -> Act {
 /// A surface with what stands on it.
 pub(super) struct On {
     /// By which the desk knows it.
-    key: String,
+    pub(super) key: String,
     blocks: Value,
     message: Option<Message>,
-    view: Option<Value>,
+    pub(super) view: Option<Value>,
 }
 
 impl On {
@@ -186,12 +191,12 @@ impl On {
         }
     }
 
-    fn element(&self, at: &str) -> Result<Placed<'_>, (StatusCode, &'static str)> {
+    pub(super) fn element(&self, at: &str) -> Result<Placed<'_>, (StatusCode, &'static str)> {
         self.elements().into_iter().find(|placed| placed.at == at).ok_or((NOT_FOUND, "action_not_found"))
     }
 
     /// Where it is, as interactions say it.
-    fn place(&self, payload: &mut Value, found: &Found) {
+    pub(super) fn place(&self, payload: &mut Value, found: &Found) {
         match &self.message {
             Some(message) => {
                 payload["container"] = json!({
@@ -215,18 +220,23 @@ pub(super) fn message_at(sim: &Sim, found: &Found, ts: &str) -> Result<Message, 
     let mut state = sim.state();
     let channel =
         state.world.workspace(Some(&found.team)).and_then(|workspace| workspace.channel(&found.channel));
-    let message = channel.and_then(|channel| channel.messages.iter().find(|message| message.ts == ts));
+    let sees = |message: &&Message| message.visible_to.as_ref().is_none_or(|only| *only == found.person.id);
+    let message =
+        channel.and_then(|channel| channel.messages.iter().filter(sees).find(|message| message.ts == ts));
     message.cloned().ok_or((NOT_FOUND, "message_not_found"))
 }
 
 async fn use_element(sim: &Sim, found: &Found, on: &On, at: &str, values: &Values) -> Act {
     if let (Some(message), Some(place)) = (&on.message, at.strip_prefix('l')) {
-        return use_legacy(sim, found, message, place, values).await;
+        return legacy::press(sim, found, message, place, values).await;
     }
     let mut payload = found.base("block_actions");
     on.place(&mut payload, found);
     let placed = on.element(at)?;
     let held = values.get(at).cloned().unwrap_or_else(|| placed::initial(placed.element));
+    if placed::asks_for_a_choice(placed.element) && !placed::is_complete(placed.element, &held) {
+        return Err((StatusCode::BAD_REQUEST, "nothing_chosen"));
+    }
     payload["actions"] = json!([placed::action(&placed, &held, &act_ts())]);
     payload["state"] = placed::state(&on.blocks, values);
     payload["trigger_id"] = trigger_id(sim, found).into();
@@ -234,78 +244,5 @@ async fn use_element(sim: &Sim, found: &Found, on: &On, at: &str, values: &Value
         let origin = Origin::of(&found.team, &found.channel, &found.person.id).about(&message.ts);
         payload["response_url"] = response_url::make(sim, origin).into();
     }
-    Ok(came_back(&interact(sim, &payload).await))
-}
-
-async fn suggest(sim: &Sim, found: &Found, on: &On, at: &str, query: &str) -> Act {
-    let legacy = match &on.view {
-        Some(view) => modal::legacy_of(sim, view["id"].as_str().unwrap_or_default()),
-        None => None,
-    };
-    let placed = on.element(at)?;
-    let payload = match legacy {
-        Some(legacy) => modal::dialog_suggestion(found, &legacy, &placed.block["block_id"], query),
-        None => {
-            let mut payload = found.base("block_suggestion");
-            on.place(&mut payload, found);
-            payload["block_id"] = placed.block["block_id"].clone();
-            payload["action_id"] = placed.element["action_id"].clone();
-            payload["value"] = query.into();
-            payload
-        }
-    };
-    let answer = interact(sim, &payload).await;
-    let options = answered_json(&answer).map(|said| offered(&said)).unwrap_or_default();
-    sim.state().desk.suggested.entry(on.key.clone()).or_default().insert(at.to_owned(), options);
-    Ok(came_back(&answer))
-}
-
-/// The options of an answer, those of groups one after the other. Legacy ones in today's form.
-fn offered(said: &Value) -> Vec<Value> {
-    let groups = said["option_groups"].as_array().into_iter().flatten();
-    let grouped = groups.flat_map(|group| group["options"].as_array().into_iter().flatten());
-    let all = said["options"].as_array().into_iter().flatten().chain(grouped);
-    all.map(|option| match option["label"].as_str() {
-        Some(label) => json!({ "text": { "type": "plain_text", "text": label }, "value": option["value"] }),
-        None => option.clone(),
-    })
-    .collect()
-}
-
-/// A button or menu of a legacy attachment, `{attachment}.{action}`.
-async fn use_legacy(sim: &Sim, found: &Found, message: &Message, place: &str, values: &Values) -> Act {
-    let (attachment, action) = place
-        .split_once('.')
-        .and_then(|(a, b)| Some((a.parse::<usize>().ok()?, b.parse::<usize>().ok()?)))
-        .ok_or((NOT_FOUND, "action_not_found"))?;
-    let attached = &message.attachments[attachment];
-    let used = attached["actions"].get(action).ok_or((NOT_FOUND, "action_not_found"))?;
-    let chosen = values.get(&format!("l{place}")).and_then(|values| values.first());
-    let mut done = json!({ "name": used["name"], "type": used["type"] });
-    match chosen {
-        Some(value) => done["selected_options"] = json!([{ "value": value }]),
-        None => done["value"] = used["value"].clone(),
-    }
-    let mut payload = found.base("interactive_message");
-    let origin = Origin::of(&found.team, &found.channel, &found.person.id).about(&message.ts);
-    payload["actions"] = json!([done]);
-    payload["callback_id"] = attached["callback_id"].clone();
-    payload["channel"] = json!({ "id": found.channel, "name": found.channel_name });
-    payload["action_ts"] = act_ts().into();
-    payload["message_ts"] = message.ts.as_str().into();
-    payload["attachment_id"] = (attachment + 1).to_string().into();
-    payload["original_message"] = json!(message);
-    payload["response_url"] = response_url::make(sim, origin.clone()).into();
-    payload["trigger_id"] = trigger_id(sim, found).into();
-    let answer = interact(sim, &payload).await;
-    if let Some(mut said) =
-        answered_json(&answer).filter(|said| said.as_object().is_some_and(|said| !said.is_empty()))
-    {
-        // Unless it says otherwise, the answer takes the message's place.
-        if said["replace_original"].is_null() && said["delete_original"].is_null() {
-            said["replace_original"] = true.into();
-        }
-        response_url::show(sim, &origin, &said);
-    }
-    Ok(came_back(&answer))
+    Ok(came_back(&interact_or_tell(sim, found, &payload).await))
 }

@@ -4,6 +4,7 @@ use askama::Template;
 use serde_json::Value;
 
 use super::element::Element;
+use super::placed::place;
 use super::{Surface, mrkdwn, rich_text, text_html, words};
 
 /// A block, ready to be shown. What is HTML was made safe where it was made.
@@ -34,13 +35,14 @@ pub(crate) enum Block {
     )]
     Context { parts: Vec<String> },
     #[template(
-        source = r#"<div class="b-input"><label for="{{ field }}">{{ label }}{% if optional %} <span class="soft">(optional)</span>{% endif %}</label>
+        source = r#"<div class="b-input"><label id="{{ label_id }}"{% if let Some(field) = label_for %} for="{{ field }}"{% endif %}>{{ label }}{% if optional %} <span class="soft">(optional)</span>{% endif %}</label>
 {{ element|safe }}
 {% if let Some(hint) = hint %}<p class="soft">{{ hint }}</p>{% endif %}
 {% if let Some(error) = error %}<p class="wrong" role="alert">{{ error }}</p>{% endif %}</div>"#
     )]
     Input {
-        field: String,
+        label_id: String,
+        label_for: Option<String>,
         label: String,
         optional: bool,
         hint: Option<String>,
@@ -60,7 +62,7 @@ pub(crate) enum Block {
 }
 
 impl Block {
-    pub(super) fn of(number: &str, block: &Value, surface: &Surface<'_>) -> Self {
+    pub(super) fn of(block: &Value, surface: &Surface<'_>) -> Self {
         let names = &surface.town.names;
         let each = |field: &str| block[field].as_array().into_iter().flatten();
         let text = |field: &str| block[field].as_str().map(str::to_owned);
@@ -72,7 +74,7 @@ impl Block {
                 fields: each("fields").map(|field| text_html(field, names)).collect(),
                 accessory: block
                     .get("accessory")
-                    .map(|element| Element::of(format!("{number}.accessory"), element, surface, true)),
+                    .map(|element| Element::of(place(block, element), element, surface, true, None)),
             },
             "image" => Self::Image {
                 url: text("image_url").filter(|url| url.starts_with("http")),
@@ -81,8 +83,7 @@ impl Block {
             },
             "actions" | "context_actions" => Self::Actions {
                 elements: each("elements")
-                    .enumerate()
-                    .map(|(e, element)| Element::of(format!("{number}.{e}"), element, surface, true))
+                    .map(|element| Element::of(place(block, element), element, surface, true, None))
                     .collect(),
             },
             "context" => Self::Context {
@@ -96,15 +97,28 @@ impl Block {
                     .collect(),
             },
             "input" => {
-                let at = format!("{number}.element");
+                let at = place(block, &block["element"]);
                 let block_id = block["block_id"].as_str().unwrap_or_default();
+                let field = surface.field_id(&at);
+                let label_id = format!("{field}-label");
+                let kind = block["element"]["type"].as_str().unwrap_or_default();
+                // A group of boxes, and a search with its menu, are no single field that a label could be for.
+                let is_one =
+                    !matches!(kind, "checkboxes" | "radio_buttons") && !kind.ends_with("external_select");
                 Self::Input {
-                    field: surface.field_id(&at),
+                    label_for: is_one.then_some(field),
                     label: words(&block["label"]),
                     optional: block["optional"] == true,
                     hint: block.get("hint").map(words),
                     error: surface.errors.get(block_id).cloned(),
-                    element: Element::of(at, &block["element"], surface, block["dispatch_action"] == true),
+                    element: Element::of(
+                        at,
+                        &block["element"],
+                        surface,
+                        block["dispatch_action"] == true,
+                        Some(&label_id),
+                    ),
+                    label_id: label_id.clone(),
                 }
             }
             "rich_text" => Self::Html { html: rich_text::html(&block["elements"], names) },

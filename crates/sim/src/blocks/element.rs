@@ -3,6 +3,7 @@
 use askama::Template;
 use serde_json::Value;
 
+use super::mrkdwn::escape;
 use super::{Surface, text_html, words};
 
 /// An element, ready to be shown.
@@ -12,16 +13,24 @@ pub(crate) enum Element {
     #[template(
         source = r#"{% if let Some(confirm) = confirm %}<details class="confirm"><summary class="button {{ style }}">{{ text }}</summary>
 <div><p><strong>{{ confirm.title }}</strong></p><p>{{ confirm.html|safe }}</p><button name="use" value="{{ at }}" class="{{ style }}">{{ confirm.yes }}</button></div></details>
-{% else %}<button name="use" value="{{ at }}" class="{{ style }}">{{ text }}</button>{% endif %}"#
+{% else %}<span class="choice"><button name="use" value="{{ at }}" class="{{ style }}">{{ text }}</button>{% if let Some(url) = url %}<a href="{{ url }}" rel="noreferrer">opens a page</a>{% endif %}</span>{% endif %}"#
     )]
-    Button { at: String, text: String, style: &'static str, confirm: Option<Confirm> },
+    Button { at: String, text: String, style: &'static str, url: Option<String>, confirm: Option<Confirm> },
     #[template(
-        source = r#"<span class="choice"><select id="{{ id }}" name="v.{{ at }}" aria-label="{{ label }}"{% if multiple %} multiple size="4"{% endif %}>
+        source = r#"<span class="choice"><select id="{{ id }}" name="v.{{ at }}" {{ named|safe }}{% if multiple %} multiple size="4"{% endif %}>
 {% if !multiple %}<option value="">{{ label }}</option>{% endif %}
 {% for option in options %}<option value="{{ option.value }}"{% if option.chosen %} selected{% endif %}>{{ option.text }}</option>{% endfor %}
 </select>{% if goes %}<button name="use" value="{{ at }}" class="go">Choose</button>{% endif %}</span>"#
     )]
-    Select { id: String, at: String, label: String, multiple: bool, options: Vec<Choice>, goes: bool },
+    Select {
+        id: String,
+        at: String,
+        named: String,
+        label: String,
+        multiple: bool,
+        options: Vec<Choice>,
+        goes: bool,
+    },
     #[template(
         source = r#"<span class="choice external"><input name="q.{{ at }}" aria-label="Search: {{ label }}" placeholder="{{ label }}">
 <button name="suggest" value="{{ at }}" class="quiet" formnovalidate>Search</button>
@@ -29,14 +38,14 @@ pub(crate) enum Element {
     )]
     External { at: String, label: String, select: Option<Box<Element>> },
     #[template(
-        source = r#"<span class="choice" role="group" aria-label="{{ label }}">{% for option in options %}<label class="check"><input type="{{ kind }}" name="v.{{ at }}" value="{{ option.value }}"{% if option.chosen %} checked{% endif %}> {{ option.text }}</label>{% endfor %}
+        source = r#"<span class="choice" role="group" {{ named|safe }}>{% for option in options %}<label class="check"><input type="{{ kind }}" name="v.{{ at }}" value="{{ option.value }}"{% if option.chosen %} checked{% endif %}> {{ option.text }}</label>{% endfor %}
 <input type="hidden" name="v.{{ at }}" value="">
 {% if goes %}<button name="use" value="{{ at }}" class="go">Choose</button>{% endif %}</span>"#
     )]
-    Checks { at: String, label: String, kind: &'static str, options: Vec<Choice>, goes: bool },
+    Checks { at: String, named: String, kind: &'static str, options: Vec<Choice>, goes: bool },
     #[template(
-        source = r#"<span class="choice">{% if multiline %}<textarea id="{{ id }}" name="v.{{ at }}" rows="3" placeholder="{{ placeholder }}" aria-label="{{ label }}">{{ value }}</textarea>
-{% else %}<input id="{{ id }}" type="{{ kind }}" name="v.{{ at }}" value="{{ value }}" placeholder="{{ placeholder }}" aria-label="{{ label }}">{% endif %}
+        source = r#"<span class="choice">{% if multiline %}<textarea id="{{ id }}" name="v.{{ at }}" rows="3" placeholder="{{ placeholder }}" {{ named|safe }}>{{ value }}</textarea>
+{% else %}<input id="{{ id }}" type="{{ kind }}" name="v.{{ at }}" value="{{ value }}" placeholder="{{ placeholder }}" {{ named|safe }}>{% endif %}
 {% if goes %}<button name="use" value="{{ at }}" class="go">Choose</button>{% endif %}</span>"#
     )]
     Typed {
@@ -46,7 +55,7 @@ pub(crate) enum Element {
         multiline: bool,
         value: String,
         placeholder: String,
-        label: String,
+        named: String,
         goes: bool,
     },
     #[template(source = r#"<span class="soft">[{{ alt }}]</span>"#)]
@@ -71,18 +80,29 @@ pub(crate) struct Choice {
 }
 
 impl Element {
-    /// `goes`: using it tells the app at once.
-    pub(super) fn of(at: String, element: &Value, surface: &Surface<'_>, goes: bool) -> Self {
+    /// `goes`: using it tells the app at once. `labelled_by`: the id of the label that names it, if there is one.
+    pub(super) fn of(
+        at: String,
+        element: &Value,
+        surface: &Surface<'_>,
+        goes: bool,
+        labelled_by: Option<&str>,
+    ) -> Self {
         let kind = element["type"].as_str().unwrap_or_default();
         let held = surface.held(&at, element);
         let id = surface.field_id(&at);
         let placeholder = element.get("placeholder").map(words).unwrap_or_default();
         let action = element["action_id"].as_str().unwrap_or_default();
         let label = if placeholder.is_empty() { action.replace('_', " ") } else { placeholder.clone() };
+        let named = match labelled_by {
+            Some(id) => format!("aria-labelledby=\"{id}\""),
+            None => format!("aria-label=\"{}\"", escape(&label)),
+        };
         let multiple = kind.starts_with("multi_");
         let select = |options| Self::Select {
             id: id.clone(),
             at: at.clone(),
+            named: named.clone(),
             label: label.clone(),
             multiple,
             options,
@@ -95,7 +115,7 @@ impl Element {
             multiline,
             value: held.first().cloned().unwrap_or_default(),
             placeholder: placeholder.clone(),
-            label: label.clone(),
+            named: named.clone(),
             goes,
         };
         match kind.trim_start_matches("multi_") {
@@ -107,6 +127,7 @@ impl Element {
                     Some("danger") => "danger",
                     _ => "quiet",
                 },
+                url: element["url"].as_str().filter(|url| url.starts_with("http")).map(str::to_owned),
                 confirm: element.get("confirm").filter(|confirm| confirm.is_object()).map(|confirm| {
                     Confirm {
                         title: words(&confirm["title"]),
@@ -123,16 +144,23 @@ impl Element {
                         options.insert(0, chosen);
                     }
                 }
-                let found = (!options.is_empty()).then(|| Box::new(select(choices(options, &held))));
+                let count = options.len();
+                let found = (count > 0).then(|| {
+                    let mut select = select(choices(options, &held));
+                    if let Self::Select { label, .. } = &mut select {
+                        *label = format!("{count} to choose from");
+                    }
+                    Box::new(select)
+                });
                 Self::External { at, label, select: found }
             }
-            "users_select" => select(named(&surface.town.people, &held)),
-            "conversations_select" | "channels_select" => select(named(&surface.town.channels, &held)),
+            "users_select" => select(entries(&surface.town.people, &held)),
+            "conversations_select" | "channels_select" => select(entries(&surface.town.channels, &held)),
             "checkboxes" => {
-                Self::Checks { at, label, kind: "checkbox", options: choices(flat(element), &held), goes }
+                Self::Checks { at, named, kind: "checkbox", options: choices(flat(element), &held), goes }
             }
             "radio_buttons" => {
-                Self::Checks { at, label, kind: "radio", options: choices(flat(element), &held), goes }
+                Self::Checks { at, named, kind: "radio", options: choices(flat(element), &held), goes }
             }
             "datepicker" => typed("date", false),
             "timepicker" => typed("time", false),
@@ -163,7 +191,7 @@ fn choices(options: Vec<Value>, held: &[String]) -> Vec<Choice> {
     options.into_iter().map(choice).collect()
 }
 
-fn named(entries: &[(String, String)], held: &[String]) -> Vec<Choice> {
+fn entries(entries: &[(String, String)], held: &[String]) -> Vec<Choice> {
     let choice = |(id, name): &(String, String)| Choice {
         value: id.clone(),
         text: name.clone(),

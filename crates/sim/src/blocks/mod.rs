@@ -60,14 +60,14 @@ impl Surface<'_> {
     }
 
     fn field_id(&self, at: &str) -> String {
-        format!("f-{}-{}", self.id.replace('.', "-"), at.replace('.', "-"))
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        format!("f-{}-{at}", self.id).chars().map(plain).collect()
     }
 }
 
-/// Blocks, ready to be shown. The prefix sets those of an attachment apart.
-pub(crate) fn view(blocks: &Value, prefix: &str, surface: &Surface<'_>) -> Vec<Block> {
-    let each = blocks.as_array().into_iter().flatten().enumerate();
-    each.map(|(number, block)| Block::of(&format!("{prefix}{number}"), block, surface)).collect()
+/// Blocks, ready to be shown.
+pub(crate) fn view(blocks: &Value, surface: &Surface<'_>) -> Vec<Block> {
+    blocks.as_array().into_iter().flatten().map(|block| Block::of(block, surface)).collect()
 }
 
 /// A text object's words, as HTML.

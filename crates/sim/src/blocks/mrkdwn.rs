@@ -109,6 +109,7 @@ fn angles(text: &str, names: &Names) -> String {
             None => {
                 html.push_str("&lt;");
                 rest = after;
+                break;
             }
         }
     }
@@ -139,27 +140,25 @@ fn angle(inside: &str, names: &Names) -> String {
     link(target, label.unwrap_or(target.trim_start_matches("mailto:")))
 }
 
-/// Characters between two marks, at most.
-const MARKED: usize = 2_000;
-
 /// Bold, italic, struck: a mark opens at the beginning of a word and closes at the end of one. Works on HTML, so
 /// what stands in a tag is passed over.
 fn marks(html: &str) -> String {
     [('*', "strong"), ('_', "em"), ('~', "s")].into_iter().fold(html.to_owned(), |html, (mark, tag)| {
         let chars = html.chars().collect::<Vec<_>>();
         let (mut out, mut at, mut in_tag) = (String::new(), 0, false);
+        // Once one mark has no end, no later one has: looking each time would take for ever.
+        let mut may_close = true;
         while at < chars.len() {
             let c = chars[at];
             in_tag = if in_tag { c != '>' } else { c == '<' };
-            if c == mark
-                && !in_tag
-                && opens(&chars, at)
-                && let Some(end) = closing(&chars, at, mark)
-            {
-                let inside = chars[at + 1..end].iter().collect::<String>();
-                out.push_str(&format!("<{tag}>{inside}</{tag}>"));
-                at = end + 1;
-                continue;
+            if may_close && c == mark && !in_tag && opens(&chars, at) {
+                if let Some(end) = closing(&chars, at, mark) {
+                    let inside = chars[at + 1..end].iter().collect::<String>();
+                    out.push_str(&format!("<{tag}>{inside}</{tag}>"));
+                    at = end + 1;
+                    continue;
+                }
+                may_close = false;
             }
             out.push(c);
             at += 1;
@@ -176,8 +175,7 @@ fn opens(chars: &[char], at: usize) -> bool {
 
 fn closing(chars: &[char], from: usize, mark: char) -> Option<usize> {
     let mut in_tag = false;
-    // Not for ever: a line of nothing but marks would be read anew from each of them.
-    for at in from + 1..chars.len().min(from + MARKED) {
+    for at in from + 1..chars.len() {
         let c = chars[at];
         in_tag = if in_tag { c != '>' } else { c == '<' };
         let ends = !chars[at - 1].is_whitespace() && !chars.get(at + 1).is_some_and(|c| c.is_alphanumeric());

@@ -16,39 +16,28 @@ pub(crate) struct Placed<'b> {
 
 /// All elements of a message: of its blocks, and of those in its attachments.
 pub(crate) fn of_message<'b>(blocks: &'b Value, attachments: &'b Value) -> Vec<Placed<'b>> {
-    let mut placed = elements(blocks);
-    for (number, attachment) in attachments.as_array().into_iter().flatten().enumerate() {
-        placed.extend(below(&attachment["blocks"], &attachment_prefix(number)));
-    }
-    placed
-}
-
-/// Where the elements of an attachment's blocks are.
-pub(crate) fn attachment_prefix(number: usize) -> String {
-    format!("a{number}-")
+    let attached = attachments.as_array().into_iter().flatten();
+    elements(blocks).into_iter().chain(attached.flat_map(|attached| elements(&attached["blocks"]))).collect()
 }
 
 /// All elements of blocks, in their order.
 pub(crate) fn elements(blocks: &Value) -> Vec<Placed<'_>> {
-    below(blocks, "")
+    let mut placed = Vec::new();
+    for block in blocks.as_array().into_iter().flatten() {
+        let several = block["elements"].as_array().into_iter().flatten();
+        let single = ["accessory", "element"].into_iter().filter_map(|field| block.get(field));
+        // Of a context or of rich text the parts are no controls.
+        let controls = several.chain(single).filter(|element| element["action_id"].is_string());
+        placed.extend(controls.map(|element| Placed { at: place(block, element), block, element }));
+    }
+    placed
 }
 
-fn below<'b>(blocks: &'b Value, prefix: &str) -> Vec<Placed<'b>> {
-    let mut placed = Vec::new();
-    for (b, block) in blocks.as_array().into_iter().flatten().enumerate() {
-        let mut add = |at: String, element| placed.push(Placed { at, block, element });
-        for (e, element) in block["elements"].as_array().into_iter().flatten().enumerate() {
-            add(format!("{prefix}{b}.{e}"), element);
-        }
-        for field in ["accessory", "element"] {
-            if let Some(element) = block.get(field).filter(|element| element.is_object()) {
-                add(format!("{prefix}{b}.{field}"), element);
-            }
-        }
-    }
-    // Of a context or of rich text the parts are no controls.
-    placed.retain(|placed| placed.element["action_id"].is_string());
-    placed
+/// By which an element is known: its block's id and its own. So what was typed stays with its field when an app
+/// changes what stands around it.
+pub(crate) fn place(block: &Value, element: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    format!("{}|{}", text(&block["block_id"]), text(&element["action_id"]))
 }
 
 /// Gives every block and every control the id that it lacks, as Slack does.
@@ -146,6 +135,12 @@ pub(crate) fn is_complete(element: &Value, values: &[String]) -> bool {
     is_filled || element["type"] == "file_input"
 }
 
+/// Whether using it without a choice means nothing: Slack then says nothing to the app.
+pub(crate) fn asks_for_a_choice(element: &Value) -> bool {
+    let kind = element["type"].as_str().unwrap_or_default();
+    (kind.ends_with("_select") && !kind.starts_with("multi_")) || matches!(kind, "overflow" | "radio_buttons")
+}
+
 /// A date and time of a form, as UTC, in seconds; or seconds as they are.
 fn seconds(text: &str) -> Option<i64> {
     if let Ok(seconds) = text.parse() {
@@ -156,6 +151,10 @@ fn seconds(text: &str) -> Option<i64> {
         |text: &str, sign| text.split(sign).map(|part| part.parse().ok()).collect::<Option<Vec<i64>>>();
     let (date, time) = (numbers(date, '-')?, numbers(time, ':')?);
     let ([year, month, day], [hour, minute, ..]) = (date.as_slice(), time.as_slice()) else { return None };
+    let is_date = (1..=9999).contains(year) && (1..=12).contains(month) && (1..=31).contains(day);
+    if !is_date || !(0..24).contains(hour) || !(0..60).contains(minute) {
+        return None;
+    }
     // Days since 1970, by counting years from March.
     let (y, m) = if *month <= 2 { (year - 1, month + 9) } else { (*year, month - 3) };
     let days = 365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (m * 306 + 5) / 10 + day
@@ -240,8 +239,8 @@ mod tests {
     fn state_holds_every_control_and_no_button() {
         let blocks = numbered(blocks());
         let values = Values::from([
-            ("1.1".to_owned(), vec!["2026-11-21T23:00".to_owned()]),
-            ("2.element".to_owned(), vec!["typed".to_owned()]),
+            ("own|when".to_owned(), vec!["2026-11-21T23:00".to_owned()]),
+            ("g2|g3".to_owned(), vec!["typed".to_owned()]),
         ]);
         let state = state(&blocks, &values);
         assert_eq!(state["values"]["own"]["pick"]["selected_option"]["value"], "1", "the initial one");

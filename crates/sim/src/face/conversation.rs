@@ -6,13 +6,10 @@ use askama::Template;
 use serde_json::Value;
 
 use crate::blocks::mrkdwn::{self, escape};
-use crate::blocks::placed::attachment_prefix;
 use crate::blocks::{self, Block, Surface, Town};
 use crate::desk::Desk;
+use crate::limits;
 use crate::world::{Channel, Message, Person};
-
-/// Messages shown.
-const SHOWN: usize = 40;
 
 /// Where and as whom somebody looks: every form says it.
 #[derive(Clone)]
@@ -82,7 +79,7 @@ pub(super) fn conversation(
         None => !is_reply(message),
     };
     let roots = seen.iter().filter(in_view).collect::<Vec<_>>();
-    let shown = roots.iter().skip(roots.len().saturating_sub(SHOWN));
+    let shown = roots.iter().skip(roots.len().saturating_sub(limits::MESSAGES_SHOWN));
     let scene = Scene { person, town, desk, here };
     let href = here.href();
     shown
@@ -124,7 +121,7 @@ impl Scene<'_> {
             who,
             is_bot: message.bot_id.is_some(),
             html: if has_blocks { String::new() } else { mrkdwn::html(&message.text, &town.names) },
-            blocks: blocks::view(&message.blocks, "", &surface),
+            blocks: blocks::view(&message.blocks, &surface),
             attachments: attachments.map(|(number, value)| attachment(number, value, &surface)).collect(),
             ephemeral: message.ephemeral,
             replies: Vec::new(),
@@ -159,7 +156,7 @@ fn attachment(number: usize, value: &Value, surface: &Surface<'_>) -> Attachment
         fields: each("fields")
             .map(|field| (said(field, "title"), mrkdwn::html(&said(field, "value"), names)))
             .collect(),
-        blocks: blocks::view(&value["blocks"], &attachment_prefix(number), surface),
+        blocks: blocks::view(&value["blocks"], surface),
         actions: each("actions").enumerate().map(action).collect(),
         footer: text("footer").map(str::to_owned),
     }

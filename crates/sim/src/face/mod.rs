@@ -29,6 +29,10 @@ pub(crate) fn html(page: &impl askama::Template) -> Response {
     response
 }
 
+pub(crate) async fn nothing_here() -> Response {
+    (StatusCode::NOT_FOUND, html(&crate::acts::Oops::not_here())).into_response()
+}
+
 pub(crate) async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../templates/style.css"))
         .into_response()

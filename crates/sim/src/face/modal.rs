@@ -34,7 +34,7 @@ pub(super) fn modal(desk: &Desk, person: &Person, town: &Town) -> Option<Modal> 
         submit: text(&open.view["submit"]),
         close: text(&open.view["close"]).unwrap_or_else(|| "Close".to_owned()),
         trouble: open.trouble,
-        blocks: blocks::view(&open.view["blocks"], "", &surface),
+        blocks: blocks::view(&open.view["blocks"], &surface),
         is_stacked: open.previous.is_some(),
     })
 }

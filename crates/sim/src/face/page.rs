@@ -15,10 +15,8 @@ use crate::app::Sim;
 use crate::blocks::{self, Block, Names, Surface, Town};
 use crate::desk::Desk;
 use crate::journal::Entry;
+use crate::limits;
 use crate::world::{Channel, Person, Workspace};
-
-/// Log entries shown.
-const LOGGED: usize = 15;
 
 #[derive(Template)]
 #[template(path = "index.html")]
@@ -69,9 +67,7 @@ pub(crate) async fn index(
 ) -> Response {
     match page(&sim, &query) {
         Some(page) => html(&page),
-        None => {
-            (StatusCode::NOT_FOUND, "There is no such workspace, person or channel here.").into_response()
-        }
+        None => (StatusCode::NOT_FOUND, html(&crate::acts::Oops::not_here())).into_response(),
     }
 }
 
@@ -82,7 +78,7 @@ fn page(sim: &Sim, query: &HashMap<String, String>) -> Option<Index> {
         (journal.entries(), journal.count())
     };
     log.reverse();
-    log.truncate(LOGGED);
+    log.truncate(limits::LOG_SHOWN);
     let registration = &sim.options.registration;
     let mut guard = sim.state();
     let version = logged + guard.changed();
@@ -90,6 +86,9 @@ fn page(sim: &Sim, query: &HashMap<String, String>) -> Option<Index> {
     let all = state.world.workspaces.iter().map(|w| (w.id.clone(), w.name.clone())).collect::<Vec<_>>();
     let workspace = state.world.workspace(asked("team"))?;
     let person = workspace.person(asked("user"))?.clone();
+    if workspace.bot.is_some() {
+        workspace.direct_message(&person.id, &mut state.rng)?;
+    }
     let town = town(workspace, &registration.bot_name);
     let is_home = asked("channel") == Some("home");
     let channel = workspace.channel(asked("channel").filter(|_| !is_home).unwrap_or("general"))?;
@@ -115,7 +114,7 @@ fn page(sim: &Sim, query: &HashMap<String, String>) -> Option<Index> {
     let suggested = state.desk.suggested.get(&key).unwrap_or(&none);
     let surface = Surface { town: &town, id: "home", values: &values, suggested, errors: &HashMap::new() };
     let home = workspace.homes.get(&person.id).filter(|_| is_home);
-    let home = home.map(|view| blocks::view(&view["blocks"], "", &surface)).unwrap_or_default();
+    let home = home.map(|view| blocks::view(&view["blocks"], &surface)).unwrap_or_default();
     let direct = workspace.channels.iter().find(|channel| channel.with.as_ref() == Some(&person.id));
     Some(Index {
         gateway: registration.request_url.origin().ascii_serialization(),

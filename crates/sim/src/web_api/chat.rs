@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::limits;
+
 use super::{Acting, Args, Outcome, Refused, refuse};
 use crate::state::State;
 use crate::world::{Bot, Channel, Message, Workspace};
@@ -14,11 +16,15 @@ fn content(args: &Args) -> Result<Message, Refused> {
     };
     let (mut blocks, attachments) =
         (list("blocks", "invalid_blocks_format")?, list("attachments", "invalid_attachments")?);
-    if blocks.as_array().is_some_and(|blocks| blocks.len() > 50) {
+    if blocks.as_array().is_some_and(|blocks| blocks.len() > limits::MESSAGE_BLOCKS) {
         return refuse("invalid_blocks");
     }
-    let text = args.text("text").unwrap_or_default().to_owned();
+    // Slack cuts what is longer.
+    let text: String = args.text("text").unwrap_or_default().chars().take(limits::TEXT_CHARS).collect();
     if let Some(markdown) = args.text("markdown_text") {
+        if markdown.chars().count() > limits::MARKDOWN_CHARS {
+            return refuse("msg_too_long");
+        }
         if !text.is_empty() || !blocks.is_null() {
             return refuse("markdown_text_conflict");
         }

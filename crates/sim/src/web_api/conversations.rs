@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Acting, Args, Outcome, Refused, refuse};
+use crate::limits;
 use crate::state::State;
 use crate::world::{Channel, Workspace};
 
@@ -26,7 +27,7 @@ fn shown(channel: &Channel) -> Value {
 pub(super) fn list(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
     let workspace = workspace(state, acting)?;
     let channels = workspace.channels.iter().filter(|channel| channel.with.is_none()).collect::<Vec<_>>();
-    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(100).min(999);
+    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(limits::PAGE.0).min(limits::PAGE.1);
     let begin = match args.text("cursor") {
         None => 0,
         Some(cursor) => match channels.iter().position(|channel| format!("{}=", channel.id) == cursor) {
@@ -56,7 +57,7 @@ pub(super) fn info(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
 pub(super) fn history(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
     let workspace = workspace(state, acting)?;
     let channel = by_id(workspace, args)?;
-    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(100).min(999);
+    let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(limits::PAGE.0).min(limits::PAGE.1);
     let shown = channel.messages.iter().rev().filter(|message| !message.ephemeral);
     let messages = shown.clone().take(limit).collect::<Vec<_>>();
     Ok(json!({ "messages": messages, "has_more": shown.count() > limit }))

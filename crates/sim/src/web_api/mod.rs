@@ -55,7 +55,8 @@ impl Args {
 
     /// For the log: without the token.
     fn readable(&self) -> String {
-        let shown = self.0.iter().filter(|(name, _)| *name != "token");
+        const SECRET: [&str; 5] = ["token", "client_secret", "code", "refresh_token", "code_verifier"];
+        let shown = self.0.iter().filter(|(name, _)| !SECRET.contains(&name.as_str()));
         let shown = shown.map(|(name, value)| {
             let parsed = value.as_str().filter(|text| text.starts_with(['{', '[']));
             (name.clone(), parsed.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(value.clone()))
@@ -122,6 +123,7 @@ fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_
     let token = bearer.or_else(|| args.text("token").filter(|_| token_in_body));
     let mut kept = sim.state();
     let acting = token.ok_or("not_authed").and_then(|token| acting(&kept, token).ok_or("invalid_auth"));
+    let sent = if acting.is_ok() { sent } else { String::new() };
     let (outcome, scopes) = match acting {
         Err(error) => (refuse(error), None),
         Ok(acting) => {
@@ -177,7 +179,10 @@ fn note(sim: &Sim, method: &str, sent: String, outcome: &Outcome, scopes: Option
         // The one answer that holds a token is not kept.
         Ok(_) if method == "oauth.v2.access" => (None, "ok".to_owned()),
         Ok(fields) => (None, serde_json::to_string_pretty(fields).unwrap_or_default()),
-        Err(refused) => (Some(refused.error.to_owned()), "refused".to_owned()),
+        Err(refused) => {
+            let more = serde_json::to_string_pretty(&refused.more).ok().filter(|_| !refused.more.is_null());
+            (Some(refused.error.to_owned()), more.unwrap_or_default())
+        }
     };
     sim.journal().add(Entry {
         what: method.to_owned(),

@@ -6,6 +6,7 @@ use super::{Acting, Args, Outcome, Refused, refuse};
 use crate::acts::modal;
 use crate::blocks::placed::{Values, with_ids};
 use crate::desk::{Legacy, OpenView};
+use crate::limits;
 use crate::state::State;
 use crate::world::short_ids;
 
@@ -15,9 +16,11 @@ fn view(args: &Args, kind: &str) -> Result<Value, Refused> {
     let blocks = view["blocks"].as_array();
     let has_inputs = blocks.is_some_and(|blocks| blocks.iter().any(|block| block["type"] == "input"));
     let is_good = view["type"] == kind
-        && blocks.is_some_and(|blocks| !blocks.is_empty() && blocks.len() <= 100)
+        && blocks.is_some_and(|blocks| !blocks.is_empty() && blocks.len() <= limits::VIEW_BLOCKS)
         && (kind == "home"
-            || view["title"]["text"].as_str().is_some_and(|title| title.chars().count() <= 24))
+            || view["title"]["text"]
+                .as_str()
+                .is_some_and(|title| title.chars().count() <= limits::TITLE_CHARS))
         && (kind == "home" || !has_inputs || view["submit"].is_object());
     if is_good { Ok(view) } else { refuse("invalid_arguments") }
 }
@@ -97,7 +100,10 @@ pub(super) fn publish(state: &mut State, acting: &Acting, args: &Args) -> Outcom
 pub(super) fn dialog_open(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
     let dialog = args.structured("dialog", "validation_errors")?;
     let elements = dialog["elements"].as_array().map_or(0, Vec::len);
-    if !dialog["callback_id"].is_string() || !dialog["title"].is_string() || !(1..=10).contains(&elements) {
+    if !dialog["callback_id"].is_string()
+        || !dialog["title"].is_string()
+        || !(1..=limits::DIALOG_ELEMENTS).contains(&elements)
+    {
         return refuse("validation_errors");
     }
     let user = trigger(state, acting, args)?;

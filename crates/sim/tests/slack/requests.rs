@@ -67,3 +67,17 @@ async fn a_response_url_takes_five_answers() {
         assert_eq!(answer.await.unwrap().status(), expected, "answer {number}");
     }
 }
+
+#[tokio::test]
+async fn a_page_of_another_site_puts_no_words_into_the_apps_ears() {
+    let scene = scene().await;
+    scene.token().await;
+    let act = async |header: &'static str, value: &'static str| {
+        let request = client().post(format!("{}/event", scene.url)).header("content-type", "text/plain");
+        let body = r#"{"event":{"type":"evil"}}"#;
+        request.header(header, value).body(body).send().await.unwrap().status()
+    };
+    assert_eq!(act("sec-fetch-site", "cross-site").await, StatusCode::FORBIDDEN);
+    assert_eq!(act("host", "rebind.evil.example").await, StatusCode::FORBIDDEN);
+    assert!(scene.app.got.lock().unwrap().is_empty());
+}

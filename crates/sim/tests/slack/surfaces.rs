@@ -91,10 +91,10 @@ async fn a_modal_is_refused_updated_stacked_and_closed() {
     let trigger = scene.trigger(1).await;
     let opened = scene.call("views.open", &token, &json!({ "trigger_id": trigger, "view": modal() })).await;
     let id = opened["view"]["id"].as_str().unwrap();
-    let submit = [("view_id", id), ("submit", "1"), ("v.0.element", "Ada")];
+    let submit = [("view_id", id), ("submit", "1"), ("v.name|name", "Ada")];
 
     // Nothing typed: Slack asks itself.
-    let refused = scene.submit("/use", &[("view_id", id), ("submit", "1"), ("v.0.element", "")]).await;
+    let refused = scene.submit("/use", &[("view_id", id), ("submit", "1"), ("v.name|name", "")]).await;
     assert_eq!(refused["error"], "required_fields");
     assert_eq!(scene.app.got.lock().unwrap().len(), 1, "the app hears nothing");
 
@@ -126,6 +126,26 @@ async fn a_modal_is_refused_updated_stacked_and_closed() {
     scene.answers(Reply::Status(StatusCode::OK));
     scene.submit("/use", &submit).await;
     assert!(!scene.page("").await.contains("role=\"dialog\""), "an empty 200 closes it");
+}
+
+#[tokio::test]
+async fn what_was_typed_stays_with_its_field() {
+    let scene = scene().await;
+    let (token, _) = scene.installed().await;
+    let trigger = scene.trigger(1).await;
+    let opened = scene.call("views.open", &token, &json!({ "trigger_id": trigger, "view": modal() })).await;
+    let id = opened["view"]["id"].as_str().unwrap();
+    let mut second = modal();
+    second["blocks"] = json!([{ "type": "input", "block_id": "email", "label": plain("E-mail"),
+        "element": { "type": "email_text_input", "action_id": "email" } }]);
+    scene.answers(Reply::Json(json!({ "response_action": "update", "view": second })));
+    scene.submit("/use", &[("view_id", id), ("submit", "1"), ("v.name|name", "Ada")]).await;
+    let page = scene.page("").await;
+    let modal = page.split("role=\"dialog\"").nth(1).unwrap();
+    assert!(modal.contains("E-mail") && !modal.contains("value=\"Ada\""), "not in another: {modal}");
+    // A form of the first step, sent late: its field is not taken for the second's.
+    scene.submit("/use", &[("view_id", id), ("submit", "1"), ("v.name|name", "Late")]).await;
+    assert_eq!(scene.app.got.lock().unwrap().len(), 2, "the e-mail is asked for first");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::outbox::{
-    Claimed, MessageState, NewMessage, Posted, SendAttempt, SendNext, SendOutcome, SendResult,
+    self, Claimed, MessageState, NewMessage, Posted, SendAttempt, SendNext, SendOutcome, SendResult,
 };
 use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
 
@@ -20,14 +20,39 @@ pub(super) fn waiting(connection: &Connection, tenant: &TenantId) -> rusqlite::R
     Ok(waiting.unwrap_or(0))
 }
 
-/// Puts a message at the end of its lane.
-pub(super) fn join(connection: &Connection, new: &NewMessage) -> rusqlite::Result<()> {
+/// The lane of a new message: by the channel that Slack meant by this spelling before, else by the spelling.
+pub(super) fn of(connection: &Connection, new: &NewMessage) -> rusqlite::Result<String> {
+    let spelled = outbox::lane(&new.channel);
+    let known = connection
+        .prepare_cached("SELECT lane FROM lane_names WHERE installation_id = ? AND name = ?")?
+        .query_row(params![new.installation.as_bytes(), spelled], |row| row.get(0))
+        .optional()?;
+    Ok(known.unwrap_or_else(|| spelled.to_owned()))
+}
+
+/// Keeps which channel Slack meant.
+fn learn(connection: &Connection, message: &Claimed, posted: &Posted) -> rusqlite::Result<()> {
+    let spelled = outbox::lane(&message.channel);
+    if spelled != posted.channel {
+        connection
+            .prepare_cached(
+                "INSERT INTO lane_names (installation_id, name, lane) VALUES (?, ?, ?)
+                 ON CONFLICT DO UPDATE SET lane = excluded.lane",
+            )?
+            .execute(params![message.installation.as_bytes(), spelled, posted.channel])?;
+    }
+    Ok(())
+}
+
+/// Puts a message at the end of its lane. An idle lane is due from now on, not from when it last was.
+pub(super) fn join(connection: &Connection, new: &NewMessage, lane: &str) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO lanes (installation_id, channel, waiting, next_at) VALUES (?, ?, 1, ?)
-             ON CONFLICT DO UPDATE SET waiting = waiting + 1",
+            "INSERT INTO lanes (installation_id, lane, waiting, next_at) VALUES (?1, ?2, 1, ?3)
+             ON CONFLICT DO UPDATE SET
+               next_at = CASE WHEN waiting = 0 THEN max(next_at, ?3) ELSE next_at END, waiting = waiting + 1",
         )?
-        .execute(params![new.installation.as_bytes(), new.channel, new.accepted_at.as_micros()])?;
+        .execute(params![new.installation.as_bytes(), lane, new.accepted_at.as_micros()])?;
     connection
         .prepare_cached(
             "INSERT INTO outbox_waiting (tenant_id, waiting) VALUES (?, 1)
@@ -40,8 +65,8 @@ pub(super) fn join(connection: &Connection, new: &NewMessage) -> rusqlite::Resul
 /// A queued message is queued no more (`by` = -1), or again (1).
 fn count(connection: &Connection, message: &Claimed, by: i32) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("UPDATE lanes SET waiting = waiting + ? WHERE installation_id = ? AND channel = ?")?
-        .execute(params![by, message.installation.as_bytes(), message.channel])?;
+        .prepare_cached("UPDATE lanes SET waiting = waiting + ? WHERE installation_id = ? AND lane = ?")?
+        .execute(params![by, message.installation.as_bytes(), message.lane])?;
     connection
         .prepare_cached("UPDATE outbox_waiting SET waiting = waiting + ? WHERE tenant_id = ?")?
         .execute(params![by, message.tenant.as_str()])?;
@@ -66,7 +91,7 @@ pub(super) fn claim(
 ) -> rusqlite::Result<Vec<(Claimed, Vec<u8>)>> {
     let due = connection
         .prepare_cached(
-            "SELECT installation_id, channel FROM lanes
+            "SELECT installation_id, lane FROM lanes
              WHERE waiting > 0 AND leased_until IS NULL AND next_at <= ? ORDER BY next_at LIMIT ?",
         )?
         .query_map(params![now.as_micros(), i64::try_from(most).unwrap_or(i64::MAX)], |row| {
@@ -74,12 +99,12 @@ pub(super) fn claim(
         })?
         .collect::<rusqlite::Result<Vec<([u8; 16], String)>>>()?;
     let mut head = connection.prepare_cached(
-        "SELECT id, tenant_id, installation_id, channel, attempt, expires_at, sealed_arguments FROM messages
-         WHERE installation_id = ? AND channel = ? AND state = 'queued' ORDER BY seq LIMIT 1",
+        "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at, sealed_arguments FROM messages
+         WHERE installation_id = ? AND lane = ? AND state = 'queued' AND expires_at > ? ORDER BY seq LIMIT 1",
     )?;
     let mut claimed = Vec::new();
-    for (installation, channel) in due {
-        let found = head.query_row(params![installation, channel], |row| {
+    for (installation, lane) in due {
+        let found = head.query_row(params![installation, lane, now.as_micros()], |row| {
             Ok((
                 Claimed { attempt: row.get::<_, u32>("attempt")? + 1, ..read(row)? },
                 row.get("sealed_arguments")?,
@@ -90,8 +115,8 @@ pub(super) fn claim(
             .prepare_cached("UPDATE messages SET state = 'sending', attempt = ? WHERE id = ?")?
             .execute(params![message.attempt, message.id.as_bytes()])?;
         connection
-            .prepare_cached("UPDATE lanes SET leased_until = ? WHERE installation_id = ? AND channel = ?")?
-            .execute(params![leased_until.as_micros(), installation, channel])?;
+            .prepare_cached("UPDATE lanes SET leased_until = ? WHERE installation_id = ? AND lane = ?")?
+            .execute(params![leased_until.as_micros(), installation, lane])?;
         count(connection, &message, -1)?;
         claimed.push((message, sealed));
     }
@@ -104,6 +129,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Claimed> {
         tenant: value::parsed(row, "tenant_id")?,
         installation: InstallationId::from_bytes(value::id(row, "installation_id")?),
         channel: row.get("channel")?,
+        lane: row.get("lane")?,
         attempt: row.get("attempt")?,
         expires_at: value::time(row, "expires_at")?,
         arguments: Bytes::new(),
@@ -114,9 +140,9 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Claimed> {
 fn free(connection: &Connection, message: &Claimed, next_at: Timestamp) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "UPDATE lanes SET leased_until = NULL, next_at = ? WHERE installation_id = ? AND channel = ?",
+            "UPDATE lanes SET leased_until = NULL, next_at = ? WHERE installation_id = ? AND lane = ?",
         )?
-        .execute(params![next_at.as_micros(), message.installation.as_bytes(), message.channel])?;
+        .execute(params![next_at.as_micros(), message.installation.as_bytes(), message.lane])?;
     Ok(())
 }
 
@@ -132,10 +158,37 @@ pub(super) fn settle(
         SendNext::Settled { state, lane_at } => (state, lane_at),
         SendNext::Again { at } => (MessageState::Queued, at),
     };
+    if let Some(posted) = posted {
+        learn(connection, message, posted)?;
+    }
+    if becomes(connection, message, attempt, posted, state, MessageState::Sending)? {
+        if state == MessageState::Queued {
+            count(connection, message, 1)?;
+        }
+        free(connection, message, lane_at)?;
+        return Ok(Finished::Recorded);
+    }
+    // The lease ran out and the lane has moved on; but what Slack surely said is still worth knowing.
+    let is_sure = matches!(state, MessageState::Sent | MessageState::Failed);
+    if is_sure && becomes(connection, message, attempt, posted, state, MessageState::Uncertain)? {
+        return Ok(Finished::Recorded);
+    }
+    Ok(Finished::Fenced)
+}
+
+/// Moves a message on from where this very attempt left it, and records the attempt.
+fn becomes(
+    connection: &Connection,
+    message: &Claimed,
+    attempt: &SendAttempt,
+    posted: Option<&Posted>,
+    state: MessageState,
+    from: MessageState,
+) -> rusqlite::Result<bool> {
     let changed = connection
         .prepare_cached(
             "UPDATE messages SET state = ?, error = ?, posted_channel = ?, ts = ?
-             WHERE id = ? AND tenant_id = ? AND state = 'sending' AND attempt = ?",
+             WHERE id = ? AND tenant_id = ? AND state = ? AND attempt = ?",
         )?
         .execute(params![
             state.as_str(),
@@ -144,14 +197,15 @@ pub(super) fn settle(
             posted.map(|posted| &posted.ts),
             message.id.as_bytes(),
             message.tenant.as_str(),
+            from.as_str(),
             message.attempt,
         ])?;
     if changed == 0 {
-        return Ok(Finished::Fenced);
+        return Ok(false);
     }
     connection
         .prepare_cached(
-            "INSERT INTO message_attempts (message_id, number, started_at, duration_us, outcome, error)
+            "INSERT OR REPLACE INTO message_attempts (message_id, number, started_at, duration_us, outcome, error)
              VALUES (?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
@@ -162,11 +216,7 @@ pub(super) fn settle(
             attempt.outcome.as_str(),
             attempt.error,
         ])?;
-    if state == MessageState::Queued {
-        count(connection, message, 1)?;
-    }
-    free(connection, message, lane_at)?;
-    Ok(Finished::Recorded)
+    Ok(true)
 }
 
 /// Puts back what was taken and cannot be used; the attempt that was not made is not counted.
@@ -208,9 +258,9 @@ fn settle_interrupted(connection: &Connection, now: Timestamp, which: Reap) -> r
     };
     let orphans = connection
         .prepare_cached(
-            "SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.attempt, m.expires_at, l.leased_until
+            "SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.lane, m.attempt, m.expires_at, l.leased_until
              FROM lanes l JOIN messages m
-               ON m.installation_id = l.installation_id AND m.channel = l.channel AND m.state = 'sending'
+               ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
              WHERE l.leased_until <= ? LIMIT ?",
         )?
         .query_map(params![until, REAP_BATCH], |row| Ok((read(row)?, value::time(row, "leased_until")?)))?
@@ -233,7 +283,7 @@ fn settle_interrupted(connection: &Connection, now: Timestamp, which: Reap) -> r
 fn expire(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
     let old = connection
         .prepare_cached(
-            "SELECT id, tenant_id, installation_id, channel, attempt, expires_at FROM messages
+            "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at FROM messages
              WHERE state = 'queued' AND expires_at <= ? ORDER BY expires_at LIMIT ?",
         )?
         .query_map(params![now.as_micros(), REAP_BATCH], read)?

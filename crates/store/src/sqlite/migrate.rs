@@ -3,7 +3,7 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_the_line.sql"), include_str!("migrations/0002_the_desk.sql")];
+    [include_str!("migrations/0001_the_line.sql"), include_str!("migrations/0002_the_dashboard.sql")];
 
 #[derive(Debug)]
 pub(super) enum Error {

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use secrecy::ExposeSecret;
 use tautline_core::delivery::{Finished, Reap};
-use tautline_core::idempotency::{IdempotencyKey, Once};
+use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::outbox::{
-    Claimed, Message, MessageState, NewMessage, Outbox, Posted, Queued, SendAttempt, SendNext, SendOutcome,
+    Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Posted, Queued, SendAttempt, SendNext,
+    SendOutcome,
 };
 use tautline_core::{
     InstallationId, MessageId, Page, PageRequest, Place, StoreError, StoreResult, TenantId, Timestamp, Vault,
@@ -17,35 +18,40 @@ use tautline_core::{
 };
 
 use super::failure::Work;
-use super::idempotency::{made, once_making};
-use super::{SqliteStore, lanes, value};
+use super::{SqliteStore, idempotency, lanes, value};
 
+/// The columns of a message, of the table `messages` under the name `m`.
 const COLUMNS: &str = "id, tenant_id, installation_id, channel, state, accepted_at, expires_at,
-    posted_channel, ts, error";
+    posted_channel, ts, error,
+    (SELECT l.next_at FROM lanes l WHERE l.installation_id = m.installation_id AND l.lane = m.lane
+       AND m.state = 'queued') AS next_at";
 
 #[async_trait]
 impl Outbox for SqliteStore {
+    async fn message_before(&self, key: &IdempotencyKey) -> StoreResult<Option<Queued>> {
+        let key = key.clone();
+        self.lookups.read(move |connection| Ok(before(connection, &key)?)).await
+    }
+
     async fn message_accept(&self, new: NewMessage, key: Option<IdempotencyKey>) -> StoreResult<Queued> {
         // Sealed here, by the caller's thread: the writer's time is everybody's.
         let sealed = self.vault.seal(arguments_place(&new.tenant, &new.id), &new.arguments);
         let accepted = self.writer.write(move |connection| {
-            // Asked again, whatever else is full by now.
             if let Some(key) = &key
-                && let Some(before) = made(connection, key)?
+                && let Some(before) = before(connection, key)?
             {
-                return Ok(before.map_or(Queued::Conflict, |id| Queued::Before(MessageId::from_bytes(id))));
+                return Ok(before);
             }
             if lanes::waiting(connection, &new.tenant)? >= limits::WAITING_MESSAGES {
                 return Ok(Queued::Full);
             }
-            let done = once_making(connection, key.as_ref(), Some(new.id.as_bytes()), || {
-                insert(connection, &new, &sealed)?;
-                Ok(lanes::join(connection, &new)?)
-            });
-            Ok(match done? {
-                Once::Done(()) => Queued::Now,
-                Once::Before | Once::Conflict => Queued::Conflict,
-            })
+            if let Some(key) = &key {
+                idempotency::record(connection, key, Some(new.id.as_bytes()))?;
+            }
+            let lane = lanes::of(connection, &new)?;
+            insert(connection, &new, &lane, &sealed)?;
+            lanes::join(connection, &new, &lane)?;
+            Ok(Queued::Now)
         });
         accepted.await
     }
@@ -80,7 +86,10 @@ impl Outbox for SqliteStore {
             let back = move |connection: &Connection| -> Work<()> {
                 Ok(shut.iter().try_for_each(|claimed| lanes::put_back(connection, claimed, leased_until))?)
             };
-            self.writer.write(back).await?;
+            // What can be sent must be, whatever becomes of the rest: its lease is running.
+            if let Err(error) = self.writer.write(back).await {
+                tracing::error!(%error, "messages that cannot be opened could not be put back yet");
+            }
         }
         Ok(opened)
     }
@@ -103,17 +112,33 @@ impl Outbox for SqliteStore {
         self.writer.write(move |connection| Ok(lanes::reap(connection, now, which)?)).await
     }
 
-    async fn messages(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Message>> {
-        let tenant = tenant.clone();
+    async fn messages(
+        &self,
+        tenant: &TenantId,
+        filter: MessageFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<Message>> {
+        let (tenant, vault) = (tenant.clone(), self.vault.clone());
         let found = self.lists.read(move |connection| {
             let found = connection
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM messages
-                     WHERE tenant_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+                    "SELECT {COLUMNS}, sealed_arguments FROM messages m
+                     WHERE tenant_id = ?1 AND (?2 IS NULL OR id < ?2) AND (?3 IS NULL OR state = ?3)
+                     ORDER BY id DESC LIMIT ?4"
                 ))?
                 .query_map(
-                    params![tenant.as_str(), page.after.map(|cursor| cursor.0), i64::from(page.limit) + 1],
-                    read,
+                    params![
+                        tenant.as_str(),
+                        page.after.map(|cursor| cursor.0),
+                        filter.state.map(MessageState::as_str),
+                        i64::from(page.limit) + 1
+                    ],
+                    |row| {
+                        let (message, sealed) = (read(row)?, row.get::<_, Vec<u8>>("sealed_arguments")?);
+                        // What does not open is listed all the same; looking at it says why.
+                        let opened = open_arguments(vault.as_ref(), &tenant, message.id, &sealed);
+                        Ok(Message { arguments: opened.unwrap_or_default(), ..message })
+                    },
                 )?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             Ok(Page::of(found, page, |message| *message.id.as_bytes()))
@@ -121,12 +146,17 @@ impl Outbox for SqliteStore {
         found.await
     }
 
+    async fn messages_waiting(&self, tenant: &TenantId) -> StoreResult<u32> {
+        let tenant = tenant.clone();
+        self.lookups.read(move |connection| Ok(lanes::waiting(connection, &tenant)?)).await
+    }
+
     async fn message(&self, tenant: &TenantId, id: MessageId) -> StoreResult<Option<Message>> {
         let (tenant, vault) = (tenant.clone(), self.vault.clone());
         let found = self.lists.read(move |connection| {
             let found = connection
                 .prepare_cached(&format!(
-                    "SELECT {COLUMNS}, sealed_arguments FROM messages WHERE id = ? AND tenant_id = ?"
+                    "SELECT {COLUMNS}, sealed_arguments FROM messages m WHERE id = ? AND tenant_id = ?"
                 ))?
                 .query_row(params![id.as_bytes(), tenant.as_str()], |row| {
                     Ok((read(row)?, row.get::<_, Vec<u8>>("sealed_arguments")?))
@@ -147,17 +177,27 @@ impl Outbox for SqliteStore {
     }
 }
 
-fn insert(connection: &Connection, new: &NewMessage, sealed: &[u8]) -> rusqlite::Result<()> {
+/// What was accepted before under a key.
+fn before(connection: &Connection, key: &IdempotencyKey) -> rusqlite::Result<Option<Queued>> {
+    let found = idempotency::find(connection, key)?;
+    Ok(found.map(|before| match before.made.filter(|_| before.is_same) {
+        Some(id) => Queued::Before(MessageId::from_bytes(id)),
+        None => Queued::Conflict,
+    }))
+}
+
+fn insert(connection: &Connection, new: &NewMessage, lane: &str, sealed: &[u8]) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO messages (id, tenant_id, installation_id, channel, state, attempt, accepted_at,
-               expires_at, sealed_arguments) VALUES (?, ?, ?, ?, 'queued', 0, ?, ?, ?)",
+            "INSERT INTO messages (id, tenant_id, installation_id, channel, lane, state, attempt, accepted_at,
+               expires_at, sealed_arguments) VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?)",
         )?
         .execute(params![
             new.id.as_bytes(),
             new.tenant.as_str(),
             new.installation.as_bytes(),
             new.channel,
+            lane,
             new.accepted_at.as_micros(),
             new.expires_at.as_micros(),
             sealed,
@@ -190,6 +230,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         error: row.get("error")?,
         accepted_at: value::time(row, "accepted_at")?,
         expires_at: value::time(row, "expires_at")?,
+        next_at: value::time_opt(row, "next_at")?,
         arguments: Bytes::new(),
         attempts: Vec::new(),
     })

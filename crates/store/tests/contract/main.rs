@@ -64,7 +64,7 @@ on_every_engine! {
     },
     sessions::{
         a_dashboard_link_lets_one_in_however_many_open_it,
-        a_link_for_the_desk_works_as_often_as_it_is_opened,
+        a_link_of_dev_works_as_often_as_it_is_opened,
         a_session_ends_when_told_or_in_time,
     },
     outbox::{
@@ -73,6 +73,9 @@ on_every_engine! {
         two_senders_never_share_a_lane,
         a_head_that_waits_parks_its_own_lane_only,
         a_sender_that_died_leaves_its_message_uncertain,
+        however_it_is_spelled_a_channel_is_one_lane,
+        the_lane_that_was_due_longest_goes_first,
+        what_is_queued_is_counted,
         what_waited_too_long_expires,
         an_idempotency_key_sends_one_message,
         another_tenants_messages_are_none,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::outbox::{
-    Claimed, Message, MessageState, NewMessage, Posted, Queued, SendAttempt, SendNext, SendOutcome,
-    SendResult,
+    Claimed, Message, MessageFilter, MessageState, NewMessage, Posted, Queued, SendAttempt, SendNext,
+    SendOutcome, SendResult,
 };
 use tautline_core::{InstallationId, MessageId, SystemRng, TenantId, limits};
 
@@ -14,7 +14,7 @@ use crate::scene::{NOW, Scene, later, page};
 
 const INSTALLATION: InstallationId = InstallationId::from_bytes([7; 16]);
 
-fn new(tenant: &TenantId, channel: &str, text: &str) -> NewMessage {
+pub fn new(tenant: &TenantId, channel: &str, text: &str) -> NewMessage {
     NewMessage {
         id: MessageId::generate(NOW, &SystemRng),
         tenant: tenant.clone(),
@@ -129,7 +129,8 @@ pub async fn a_head_that_waits_parks_its_own_lane_only(scene: &Scene) {
     accept(scene, "C1", 2).await;
     let claimed = claim(scene, 0, 10).await;
     settle(scene, &claimed[0], SendNext::Again { at: later(60) }).await;
-    assert_eq!(stands(scene, first).await.state, MessageState::Queued);
+    let kept = stands(scene, first).await;
+    assert_eq!((kept.state, kept.next_at), (MessageState::Queued, Some(later(60))), "and says so");
     let other = accept(scene, "C2", 3).await;
     let claimed = claim(scene, 59, 10).await;
     assert_eq!(claimed.iter().map(|claimed| claimed.id).collect::<Vec<_>>(), [other]);
@@ -147,9 +148,13 @@ pub async fn a_sender_that_died_leaves_its_message_uncertain(scene: &Scene) {
     assert_eq!(kept.state, MessageState::Uncertain, "it may stand in the channel");
     assert_eq!(kept.attempts[0].outcome, SendOutcome::Interrupted);
     assert_eq!(kept.error, SendResult::Interrupted.error());
-    assert_eq!(settle(scene, &dead[0], sent(31)).await, Finished::Fenced, "who comes late changes nothing");
-    assert_eq!(stands(scene, first).await.state, MessageState::Uncertain);
     assert_eq!(claim(scene, 31, 10).await[0].id, second, "the lane goes on");
+    let again = SendNext::Again { at: later(31) };
+    assert_eq!(settle(scene, &dead[0], again).await, Finished::Fenced, "who comes late repeats nothing");
+    assert_eq!(stands(scene, first).await.state, MessageState::Uncertain);
+    assert_eq!(settle(scene, &dead[0], sent(31)).await, Finished::Recorded, "but makes certain what was not");
+    assert_eq!(stands(scene, first).await.state, MessageState::Sent);
+    assert!(claim(scene, 1000, 10).await.is_empty(), "and moves no lane: the second is still on its way");
     assert_eq!(
         scene.store.message_reap(later(32), Reap::All).await.unwrap(),
         1,
@@ -157,11 +162,81 @@ pub async fn a_sender_that_died_leaves_its_message_uncertain(scene: &Scene) {
     );
 }
 
+pub async fn however_it_is_spelled_a_channel_is_one_lane(scene: &Scene) {
+    let [first, second] = [accept(scene, "#general", 1).await, accept(scene, "general", 2).await];
+    let claimed = claim(scene, 0, 10).await;
+    assert_eq!(claimed.iter().map(|one| one.id).collect::<Vec<_>>(), [first], "one in flight");
+    settle(scene, &claimed[0], sent(1)).await;
+    let by_id = accept(scene, "C1", 3).await;
+    // Those that came before Slack told which channel that is stay in their lane.
+    let claimed = claim(scene, 1, 10).await;
+    assert_eq!(claimed.len(), 2);
+    for one in &claimed {
+        settle(scene, one, sent(2)).await;
+    }
+    let [fourth, fifth] = [accept(scene, "#general", 4).await, accept(scene, "C1", 5).await];
+    let claimed = claim(scene, 2, 10).await;
+    assert_eq!(claimed.iter().map(|one| one.id).collect::<Vec<_>>(), [fourth], "now it is known");
+    assert_eq!(claimed[0].channel, "#general", "Slack gets what the caller wrote");
+    settle(scene, &claimed[0], sent(3)).await;
+    assert_eq!(claim(scene, 3, 10).await[0].id, fifth);
+    let _ = (second, by_id);
+}
+
+pub async fn the_lane_that_was_due_longest_goes_first(scene: &Scene) {
+    for channel in ["C9", "C5", "C7"] {
+        accept(scene, channel, 1).await;
+        let claimed = claim(scene, 0, 10).await;
+        let lane_at = match channel {
+            "C9" => 2,
+            "C5" => 3,
+            _ => 1,
+        };
+        settle(scene, &claimed[0], SendNext::Again { at: later(lane_at) }).await;
+    }
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        order.push(claim(scene, 10, 1).await[0].channel.clone());
+    }
+    assert_eq!(order, ["C7", "C9", "C5"]);
+}
+
+pub async fn what_is_queued_is_counted(scene: &Scene) {
+    let waiting = async || scene.store.messages_waiting(&scene.acme).await.unwrap();
+    let queued = async || {
+        let filter = MessageFilter { state: Some(MessageState::Queued) };
+        scene.store.messages(&scene.acme, filter, page(100, None)).await.unwrap().items.len()
+    };
+    let mut steps = Vec::new();
+    let old = NewMessage { expires_at: later(60), ..new(&scene.acme, "C3", "old") };
+    scene.store.message_accept(old, None).await.unwrap();
+    for number in 1..=3 {
+        accept(scene, "C1", number).await;
+    }
+    steps.push((waiting().await as usize, queued().await));
+    let claimed = claim(scene, 0, 1).await;
+    steps.push((waiting().await as usize, queued().await));
+    settle(scene, &claimed[0], SendNext::Again { at: later(5) }).await;
+    steps.push((waiting().await as usize, queued().await));
+    scene.store.message_reap(later(60), Reap::RunOut).await.unwrap();
+    steps.push((waiting().await as usize, queued().await));
+    let claimed = claim(scene, 61, 10).await;
+    settle(scene, &claimed[0], sent(62)).await;
+    steps.push((waiting().await as usize, queued().await));
+    claim(scene, 62, 10).await;
+    scene.store.message_reap(later(200), Reap::All).await.unwrap();
+    steps.push((waiting().await as usize, queued().await));
+    assert!(steps.iter().all(|(counted, there)| counted == there), "{steps:?}");
+    assert_eq!(steps.iter().map(|(counted, _)| *counted).collect::<Vec<_>>(), [4, 3, 4, 3, 2, 1]);
+    assert_eq!(scene.store.messages_waiting(&scene.globex).await.unwrap(), 0);
+}
+
 pub async fn what_waited_too_long_expires(scene: &Scene) {
     let old = NewMessage { expires_at: later(60), ..new(&scene.acme, "C1", "old") };
     let id = old.id;
     scene.store.message_accept(old, None).await.unwrap();
     assert_eq!(scene.store.message_reap(later(59), Reap::RunOut).await.unwrap(), 0);
+    assert!(claim(scene, 60, 10).await.is_empty(), "not sent any more, even before it is reaped");
     assert_eq!(scene.store.message_reap(later(60), Reap::RunOut).await.unwrap(), 1);
     assert_eq!(stands(scene, id).await.state, MessageState::Expired);
     assert!(!scene.store.message_due(later(61)).await.unwrap());
@@ -175,15 +250,35 @@ pub async fn an_idempotency_key_sends_one_message(scene: &Scene) {
     assert_eq!(scene.store.message_accept(first.clone(), key(1)).await.unwrap(), Queued::Now);
     let again = scene.store.message_accept(new(&scene.acme, "C1", "once"), key(1)).await.unwrap();
     assert_eq!(again, Queued::Before(first.id));
+    let before = async |request| scene.store.message_before(&key(request).unwrap()).await.unwrap();
+    assert_eq!(before(1).await, Some(Queued::Before(first.id)));
+    assert_eq!(before(2).await, Some(Queued::Conflict));
     let other = scene.store.message_accept(new(&scene.acme, "C1", "other"), key(2)).await.unwrap();
     assert_eq!(other, Queued::Conflict);
-    assert_eq!(scene.store.messages(&scene.acme, page(10, None)).await.unwrap().items.len(), 1);
+    assert_eq!(
+        scene
+            .store
+            .messages(&scene.acme, MessageFilter::default(), page(10, None))
+            .await
+            .unwrap()
+            .items
+            .len(),
+        1
+    );
 }
 
 pub async fn another_tenants_messages_are_none(scene: &Scene) {
     let id = accept(scene, "C1", 1).await;
     assert_eq!(scene.store.message(&scene.globex, id).await.unwrap(), None);
-    assert!(scene.store.messages(&scene.globex, page(10, None)).await.unwrap().items.is_empty());
+    assert!(
+        scene
+            .store
+            .messages(&scene.globex, MessageFilter::default(), page(10, None))
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
     let claimed = claim(scene, 0, 10).await;
     let stolen = Claimed { tenant: scene.globex.clone(), ..claimed[0].clone() };
     assert_eq!(settle(scene, &stolen, sent(1)).await, Finished::Fenced);
@@ -194,9 +289,10 @@ pub async fn messages_come_in_pages_newest_first(scene: &Scene) {
     for number in (1..=5).rev() {
         accept(scene, "C1", number).await;
     }
-    let first = scene.store.messages(&scene.acme, page(3, None)).await.unwrap();
-    let second = scene.store.messages(&scene.acme, page(3, first.next)).await.unwrap();
+    let first = scene.store.messages(&scene.acme, MessageFilter::default(), page(3, None)).await.unwrap();
+    let second =
+        scene.store.messages(&scene.acme, MessageFilter::default(), page(3, first.next)).await.unwrap();
     assert_eq!((first.items.len(), second.items.len(), second.next), (3, 2, None));
     assert!(first.items[0].id > first.items[2].id && first.items[2].id > second.items[0].id);
-    assert!(first.items[0].arguments.is_empty(), "lists open nothing");
+    assert_eq!(first.items[0].arguments, "{\"text\":\"1\"}");
 }

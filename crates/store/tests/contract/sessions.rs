@@ -44,7 +44,7 @@ async fn open(scene: &Scene, link: &str, session: &str, at: u64) -> Option<Dashb
     scene.store.dashboard_link_open(link, session, later(at)).await.unwrap()
 }
 
-pub async fn a_link_for_the_desk_works_as_often_as_it_is_opened(scene: &Scene) {
+pub async fn a_link_of_dev_works_as_often_as_it_is_opened(scene: &Scene) {
     let link = link(scene, false);
     scene.store.dashboard_link_store(link, SecretHash::of("link"), NOW, None).await.unwrap();
     for session in ["s-1", "s-2"] {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tautline_core::SystemRng;
 use tautline_core::delivery::Deliveries as _;
 use tautline_core::inbox::Accepted;
+use tautline_core::outbox::Outbox as _;
 use tautline_slack::request::Kind;
 use tautline_store::sqlite::{OpenError, SqliteOptions};
 use tautline_store::{Keyring, SqliteStore};
@@ -149,6 +150,31 @@ async fn without_the_key_what_waits_goes_on_waiting() {
     let with = reopen(keyring());
     let taken = take(&with, 20 * 60).await;
     assert_eq!((taken.len(), taken[0].attempt), (1, 1), "nothing was lost and no attempt used up");
+    drop(dir);
+}
+
+#[tokio::test]
+async fn without_the_key_a_message_goes_on_waiting() {
+    let engine = sqlite();
+    let scene = Scene::on(&engine).await;
+    let message = crate::outbox::new(&scene.acme, "C1", "later");
+    scene.store.message_accept(message, None).await.unwrap();
+    let path = engine.dir.path().join("tautline.db");
+    drop(scene);
+    let crate::engine::Engine { store, dir } = engine;
+    drop(store);
+    let reopen = |keys: Arc<Keyring>| {
+        SqliteStore::open(SqliteOptions { path: path.clone(), commit_gate: None }, keys).unwrap()
+    };
+    let without = reopen(Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng))));
+    for minute in 0..20 {
+        let now = later(minute * 60);
+        assert!(without.message_claim(now, later(minute * 60 + 30), 10).await.unwrap().is_empty());
+    }
+    drop(without);
+    let with = reopen(keyring());
+    let claimed = with.message_claim(later(1200), later(1230), 10).await.unwrap();
+    assert_eq!((claimed.len(), claimed[0].attempt), (1, 1), "nothing was lost and no attempt used up");
     drop(dir);
 }
 

@@ -6,7 +6,7 @@ mod alert;
 mod bolt_js;
 mod connect;
 mod crash;
-mod desk;
+mod dashboard;
 mod dev;
 mod dispatch;
 mod door;

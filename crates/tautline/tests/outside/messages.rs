@@ -98,6 +98,8 @@ async fn what_slack_would_refuse_is_refused_with_the_fix() {
         (json!({ "to": general }), "no_text"),
         (json!({ "to": general, "text": "" }), "no_text"),
         (json!({ "to": general, "text": "x".repeat(40_001) }), "msg_too_long"),
+        (json!({ "to": general, "markdown_text": "x".repeat(12_001) }), "msg_too_long"),
+        (json!({ "to": general, "markdown_text": "x", "text": "y" }), "markdown_text_conflict"),
         (json!({ "to": general, "blocks": many(51) }), "msg_blocks_too_many"),
         (json!({ "to": general, "attachments": many(101) }), "too_many_attachments"),
         (json!({ "to": {}, "text": "x" }), "invalid_destination"),
@@ -131,6 +133,27 @@ async fn slacks_own_no_ends_a_message_with_its_reason_and_the_lane_goes_on() {
     assert!(failed["fix"].as_str().unwrap().contains("invite the app"), "{failed}");
     accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "goes on" })).await;
     slack.wait_for_message("goes on").await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_gets_its_answer_whatever_changed_meanwhile() {
+    let (slack, gateway, key) = scene().await;
+    let ask = async || {
+        let body = json!({ "to": { "channel": "#general" }, "text": "once" });
+        let request = http().post(format!("{}{MESSAGES}", gateway.url)).bearer_auth(&key);
+        let request = request.header("idempotency-key", "k-2").header("content-type", "application/json");
+        request.body(body.to_string()).send().await.unwrap().text().await.unwrap()
+    };
+    let first = ask().await;
+    let link = gateway.connect_link(&key).await;
+    let browser = Browser::default();
+    let consent = browser.begin(&link).await;
+    let callback = browser.decide_for(&slack, &consent, "allow", Some("Globex")).await;
+    assert_eq!(browser.get(&callback).await.status, StatusCode::OK);
+    let (status, refused) =
+        post(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "which?" })).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!("team_required")));
+    assert_eq!(ask().await, first, "the same answer, though a new message would have to name a workspace");
 }
 
 #[tokio::test]
@@ -202,4 +225,36 @@ async fn slack_is_given_the_time_it_asks_for() {
     .await;
     assert_eq!(waiting["state"], "queued");
     assert_eq!(waiting["error"], "Slack asked to wait 3600 s");
+    let at = |field: &str| waiting[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let wait = at("next_at").duration_since(at("accepted_at")).as_secs();
+    assert!((3600..3660).contains(&wait), "and it says until when: {waiting}");
+}
+
+#[tokio::test]
+async fn a_kill_while_slack_holds_its_answer_sends_nothing_twice() {
+    let (slack, mut gateway, key) = scene().await;
+    let address = slack.address;
+    slack.stop_and_wait().await;
+    let receiver = Receiver::start(address.port(8081), Reply::Hang).await;
+    let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "perhaps" })).await;
+    receiver.wait_for(1).await;
+    gateway.kill();
+    gateway.restart();
+    let uncertain = message_in(&gateway, &key, &id, "uncertain").await;
+    assert_eq!(uncertain["attempts"][0]["outcome"], "interrupted");
+    assert_eq!(receiver.received().len(), 1);
+}
+
+#[tokio::test]
+async fn messages_are_listed_by_their_state() {
+    let (_slack, gateway, key) = scene().await;
+    let nowhere = accepted(&gateway, &key, json!({ "to": { "channel": "#nowhere" }, "text": "x" })).await;
+    let sent = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "x" })).await;
+    message_in(&gateway, &key, &nowhere, "failed").await;
+    message_in(&gateway, &key, &sent, "sent").await;
+    let (_, failed) = gateway.get(&format!("{MESSAGES}?state=failed"), &key).await;
+    assert_eq!(failed["messages"].as_array().unwrap().len(), 1);
+    assert_eq!(failed["messages"][0]["id"], nowhere.as_str());
+    let (status, refused) = gateway.get(&format!("{MESSAGES}?state=lost"), &key).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!("unknown_state")));
 }

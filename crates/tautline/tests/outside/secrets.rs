@@ -88,26 +88,26 @@ async fn nothing_issued_in_the_story_is_in_logs_answers_or_files() {
     assert_eq!(slack.command("/hello").await["body"], "hello");
     browser.get(&callback).await;
 
-    // The desk: a link, a session, a message.
+    // The dashboard: a link, a session, a message.
     let made =
         gateway.ask(Method::POST, "/api/v1/dashboard-links", Some(&key), None, Some(json!({}))).await.1;
-    let desk_link = made["url"].as_str().unwrap().to_owned();
-    let desk = Browser::default();
-    assert_eq!(desk.get(&desk_link).await.status, StatusCode::SEE_OTHER);
-    let session = desk.cookies().split('=').next_back().unwrap().to_owned();
+    let dashboard_link = made["url"].as_str().unwrap().to_owned();
+    let dashboard = Browser::default();
+    assert_eq!(dashboard.get(&dashboard_link).await.status, StatusCode::SEE_OTHER);
+    let session = dashboard.cookies().split('=').next_back().unwrap().to_owned();
     let words =
         json!({ "to": { "channel": "#general" }, "text": "I will not buy this record, it is scratched" });
     let path = "/api/v1/integrations/slack/messages";
     let message = gateway.ask(Method::POST, path, Some(&key), None, Some(words)).await.1;
     slack.wait_for_message("I will not buy this record, it is scratched").await;
 
-    // Whatever the API answers, and the desk shows.
+    // Whatever the API answers, and the dashboard shows.
     let mut answers = vec![last_page.html];
     for path in ["/", "/channels/slack", "/inbox", "/messages", "/sign-in"] {
-        answers.push(desk.get(&format!("{}{path}", gateway.url)).await.html);
+        answers.push(dashboard.get(&format!("{}{path}", gateway.url)).await.html);
     }
     let id = message["id"].as_str().unwrap();
-    answers.push(desk.get(&format!("{}/messages/{id}", gateway.url)).await.html);
+    answers.push(dashboard.get(&format!("{}/messages/{id}", gateway.url)).await.html);
     answers.push(gateway.get(&format!("{path}/{id}"), &key).await.1.to_string());
     answers.push(gateway.get(path, &key).await.1.to_string());
     for path in [
@@ -137,7 +137,7 @@ async fn nothing_issued_in_the_story_is_in_logs_answers_or_files() {
         ("the platform key", sees(ADMIN_KEY)),
         ("the API key", sees(&key)),
         ("the connect link", sees(link.rsplit('/').next().unwrap())),
-        ("the dashboard link", sees(desk_link.rsplit('/').next().unwrap())),
+        ("the dashboard link", sees(dashboard_link.rsplit('/').next().unwrap())),
         ("the session", sees(&session)),
         ("the code", sees(code)),
         ("the encryption key", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef".to_owned()),

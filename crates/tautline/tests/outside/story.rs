@@ -133,41 +133,89 @@ async fn cancel_and_a_replay_end_on_pages_of_their_own() {
     assert!(callback.contains("error=access_denied"), "{callback}");
     browser.go(&callback).await;
     browser.wait_for("This link was used before").await;
+    browser.press("Go back").await;
+    browser.wait_for("No workspace yet").await;
     let (_, found) = desk.api(Method::GET, "/api/v1/integrations/slack/installations", None).await;
     assert_eq!(found["installations"], json!([]));
     desk.browser.close().await;
 }
 
 #[tokio::test]
-async fn the_desk_is_open_to_a_keyboard_alone() {
-    let desk = Desk::connected().await;
+async fn a_keyboard_alone_is_enough() {
+    let desk = Desk::new().await;
     let browser = &desk.browser;
-    browser.go(&desk.slack).await;
-    browser.type_into("#text", "@tautline hello").await;
-    // Enter sends, as in Slack.
-    browser.keys(Key::Enter).await;
-    browser.wait_for("You said: hello").await;
     browser.go(&desk.gateway).await;
-    browser.press("Sign out").await;
-    browser.wait_for("You are signed out.").await;
-    browser.element("#key").await.focus().await.unwrap();
+    browser.tab_to("id", "key").await;
     browser.keys(desk.key.as_str()).await;
     browser.keys(Key::Enter).await;
     browser.wait_for("Slack for Acme").await;
-    // The first stop of every page leads past the navigation.
     browser.keys(Key::Tab).await;
     let focused = browser.driver.active_element().await.unwrap();
-    assert_eq!(focused.text().await.unwrap(), "To the content");
+    assert_eq!(focused.text().await.unwrap(), "To the content", "the first stop leads past the navigation");
+
+    browser.tab_to("href", "/channels/slack").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("No workspace yet").await;
+    browser.tab_to("href", "oauth/start").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("tautline asks for access").await;
+    browser.tab_to("value", "allow").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("Connected.").await;
+
+    browser.go(&desk.slack).await;
+    // The composer has the focus, and Enter sends, as in Slack.
+    browser.keys("/demo").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("What a message can hold").await;
+    browser.tab_to("value", "|open_form").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("Order a pizza").await;
+    browser.wait_for_focus("type", "text").await;
+    browser.keys("Marinara").await;
+    browser.tab_to("type", "radio").await;
+    browser.keys(" ").await;
+    browser.tab_to("type", "text").await;
+    // Enter in a field submits the modal, and does not close it.
+    browser.keys(Key::Enter).await;
+    browser.wait_for("ordered Marinara").await;
+    desk.handled("view_submission", "order").await;
+    browser.tab_to("value", "|open_form").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("Order a pizza").await;
+    browser.wait_for_focus("type", "text").await;
+    browser.keys(Key::Escape).await;
+    browser.wait_for("You closed the form; nothing was ordered.").await;
+
     browser.go(&format!("{}/inbox", desk.gateway)).await;
-    for _ in 0..40 {
-        let focused = browser.driver.active_element().await.unwrap();
-        if focused.attr("href").await.unwrap().is_some_and(|href| href.contains("/inbox/req_")) {
-            break;
-        }
-        browser.keys(Key::Tab).await;
-    }
+    browser.tab_to("href", "/inbox/req_").await;
     browser.keys(Key::Enter).await;
     browser.wait_for_url("/inbox/req_").await;
+    browser.go(&format!("{}/messages", desk.gateway)).await;
+    browser.tab_to("id", "text").await;
+    browser.keys("Typed, never clicked").await;
+    browser.keys(Key::Tab).await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for_url("/messages/msg_").await;
+    desk.browser.close().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_in_sight_when_it_comes() {
+    let desk = Desk::connected().await;
+    let browser = &desk.browser;
+    browser.go(&desk.slack).await;
+    browser.press("/demo").await;
+    browser.wait_for("What a message can hold").await;
+    browser.press("@tautline hello").await;
+    browser.wait_for("You said: hello").await;
+    let hidden = "const bottom = [...document.querySelectorAll('article')].pop().getBoundingClientRect().bottom; \
+        return bottom - document.querySelector('.composer').getBoundingClientRect().top";
+    eventually("the answer above the composer", async || {
+        let hidden: f64 = browser.driver.execute(hidden, vec![]).await.unwrap().convert().unwrap();
+        (hidden <= 1.0).then_some(())
+    })
+    .await;
     desk.browser.close().await;
 }
 
@@ -183,13 +231,12 @@ async fn every_kind_of_request_can_be_made_by_hand() {
     browser.wait_for("What a message can hold").await;
 
     // A select, and one whose options the app brings.
-    let size = "//select[@aria-label='Size']/option[.='Large']";
-    browser.click(By::XPath(size)).await;
+    browser.choose("Size", "Large").await;
     browser.wait_for("You used pick_size: Large").await;
     desk.handled("block_action", "pick_size").await;
     browser.type_into("input[placeholder^='A city']", "ber").await;
     browser.press("Search").await;
-    browser.click(By::XPath("//select[@aria-label='A city, from the app']/option[.='Berlin']")).await;
+    browser.choose("A city, from the app", "Berlin").await;
     browser.wait_for("You used pick_city: Berlin").await;
     desk.handled("block_suggestion", "pick_city").await;
 
@@ -269,6 +316,11 @@ async fn people_and_places_are_told_apart() {
     browser.wait_for("You said: from random").await;
     browser.press("# general").await;
     browser.wait_for("Nothing was said here yet.").await;
+    // In a direct message nobody needs to be named.
+    browser.press("tautline").await;
+    browser.type_into("#text", "between us").await;
+    browser.press("Send").await;
+    browser.wait_for("You said: between us").await;
     browser.press("Globex").await;
     browser.wait_for("is not in this workspace yet").await;
     desk.browser.close().await;
@@ -288,8 +340,10 @@ async fn no_page_has_a_serious_fault_in_either_theme_or_on_a_phone() {
             browser.screenshot(&format!("{name}-{}", look.name)).await;
             let found = browser.serious_faults().await;
             faults.extend(found.into_iter().map(|fault| format!("{name} ({}): {fault}", look.name)));
-            let width = "return document.documentElement.scrollWidth - window.innerWidth";
-            let over: i64 = browser.driver.execute(width, vec![]).await.unwrap().convert().unwrap();
+            // A phone's window grows with what does not fit, so it is no measure.
+            let width = "return document.documentElement.scrollWidth";
+            let width: i64 = browser.driver.execute(width, vec![]).await.unwrap().convert().unwrap();
+            let over = width - i64::from(look.width);
             if over > 0 {
                 faults.push(format!("{name} ({}): {over} pixels too wide", look.name));
             }
@@ -304,7 +358,10 @@ async fn no_page_has_a_serious_fault_in_either_theme_or_on_a_phone() {
     inspect("channels-empty", Some(&at("/channels/slack"))).await;
     inspect("inbox-empty", Some(&at("/inbox"))).await;
     inspect("messages-empty", Some(&at("/messages"))).await;
+    inspect("inbox-none", Some(&at("/inbox?type=nothing"))).await;
     inspect("not-here", Some(&at("/inbox/req_1"))).await;
+    inspect("link-ended", Some(&at("/api/v1/dashboard-links/none"))).await;
+    inspect("slack-not-here", Some(&format!("{}/?team=T0", desk.slack))).await;
 
     browser.go(&at("/channels/slack")).await;
     browser.press("Connect Workspace").await;
@@ -325,10 +382,17 @@ async fn no_page_has_a_serious_fault_in_either_theme_or_on_a_phone() {
     browser.press("Open a form").await;
     browser.wait_for("Order a pizza").await;
     inspect("modal", None).await;
+    browser.press("Order").await;
+    browser.wait_for("Please complete this required field.").await;
+    inspect("modal-refused", None).await;
     browser.click(By::Css("[name=close_all]")).await;
     browser.press("tautline: Home").await;
     browser.wait_for("The echo at home").await;
     inspect("home", None).await;
+    browser.press("# general").await;
+    browser.press("Reply in thread").await;
+    browser.wait_for("Leave the thread").await;
+    inspect("thread", None).await;
 
     inspect("overview", Some(&at("/"))).await;
     inspect("inbox", Some(&at("/inbox"))).await;
@@ -340,6 +404,27 @@ async fn no_page_has_a_serious_fault_in_either_theme_or_on_a_phone() {
     browser.wait_for_url("/messages/msg_").await;
     inspect("message", None).await;
     inspect("messages", Some(&at("/messages"))).await;
+    browser.type_into("#channel", "two words").await;
+    browser.type_into("#text", "Hello").await;
+    browser.press("Send").await;
+    browser.wait_for("this is no channel").await;
+    inspect("messages-refused", None).await;
+    browser.type_into("#channel", "#nowhere").await;
+    browser.press("Send").await;
+    browser.wait_for_url("/messages/msg_").await;
+    let failed = browser.url().await;
+    eventually("a refusal", async || {
+        browser.go(&failed).await;
+        browser.text().await.contains("channel_not_found").then_some(())
+    })
+    .await;
+    inspect("message-failed", None).await;
+    browser.press("Sign out").await;
+    browser.wait_for("You are signed out.").await;
+    browser.type_into("#key", "tl_wrong").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("This key is unknown.").await;
+    inspect("sign-in-refused", None).await;
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
     desk.browser.close().await;
 }

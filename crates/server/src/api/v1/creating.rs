@@ -68,6 +68,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Creating<T> {
                 ApiError::new(rejection.status(), "invalid_body", rejection.body_text())
                     .fix("send a smaller body")
             })?;
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            let error = ApiError::bad_request("invalid_body", "the body is not a JSON object");
+            return Err(error.fix(
+                "send one JSON object with Content-Type: application/json, as /openapi.json describes it",
+            ));
+        }
         let digest = Sha256::digest(&bytes).into();
         let mut again = Request::new(bytes.into());
         *again.headers_mut() = headers;

@@ -17,11 +17,11 @@ use super::{answer_badge, delivery_badge, kind_name};
 use crate::api::v1::paging::page;
 use crate::app::App;
 use crate::auth::SignedIn;
-use crate::dashboard::bits::{Badge, Moment, Tone};
+use crate::dashboard::bits::{Badge, Moment};
 use crate::dashboard::channels;
 use crate::dashboard::frame::{Frame, Section};
 use crate::error::ApiQuery;
-use crate::page::{PageResult, render};
+use crate::page::{PageResult, Tone, render};
 
 #[derive(Template)]
 #[template(path = "inbox.html")]
@@ -32,6 +32,10 @@ struct Inbox {
     /// What is looked for.
     name: String,
     is_filtered: bool,
+    /// The query of this list, from its beginning.
+    here: String,
+    /// Whether this is not the beginning.
+    is_further: bool,
     /// The query of the next page.
     older: Option<String>,
     is_connected: bool,
@@ -76,10 +80,12 @@ pub(in crate::dashboard) async fn show(
     let workspaces = app.store.installations(tenant, page(Some(limits::PAGE_MAX), None)?).await?.items;
     let names: HashMap<_, _> = workspaces.iter().map(|each| (each.id, channels::name(each))).collect();
     let now = app.clock.now();
-    let older = found.next.map(|cursor| {
-        let pairs = [("kind", asked.kind.as_str()), ("type", name), ("cursor", &cursor.encode())];
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-    });
+    let query = |cursor: &str| {
+        let pairs = [("kind", asked.kind.as_str()), ("type", name), ("cursor", cursor)];
+        let set = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(set).finish()
+    };
+    let older = found.next.map(|cursor| query(&cursor.encode()));
     let page = Inbox {
         frame: Frame::of(&app, &who, Section::Inbox).await?,
         rows: found.items.into_iter().map(|summary| row(summary, &names, now)).collect(),
@@ -93,6 +99,8 @@ pub(in crate::dashboard) async fn show(
             .collect(),
         name: name.to_owned(),
         is_filtered: kind.is_some() || !name.is_empty(),
+        here: query(""),
+        is_further: !asked.cursor.is_empty(),
         older,
         is_connected: !workspaces.is_empty(),
     };

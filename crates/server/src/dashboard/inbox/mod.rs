@@ -7,7 +7,8 @@ use tautline_core::delivery::{DeadReason, Delivery, DeliveryState};
 use tautline_core::inbox::AnswerState;
 use tautline_slack::request::Kind;
 
-use super::bits::{Badge, Tone};
+use super::bits::Badge;
+use crate::page::Tone;
 
 /// A kind, as people say it.
 fn kind_name(kind: Kind) -> String {
@@ -42,7 +43,7 @@ fn answer_badge(answer: AnswerState) -> Option<Badge> {
         AnswerState::NotHeld => None,
         AnswerState::Answered => Some(Badge::new("answered", Tone::Good)),
         AnswerState::Waiting => Some(Badge::new("Slack waits", Tone::Waiting)),
-        AnswerState::Fallback => Some(Badge::new("stand-in sent", Tone::Waiting)),
+        AnswerState::Fallback => Some(Badge::new("fallback sent", Tone::Waiting)),
         AnswerState::Unanswered => Some(Badge::new("unanswered", Tone::Bad)),
     }
 }

@@ -15,11 +15,11 @@ use tautline_core::{EndpointId, RequestId, Timestamp};
 use super::{delivery_badge, kind_name};
 use crate::app::App;
 use crate::auth::SignedIn;
-use crate::dashboard::bits::{Badge, Moment, Tone, took};
+use crate::dashboard::bits::{AttemptView, Badge, Moment, took};
 use crate::dashboard::frame::{Frame, Section};
 use crate::dashboard::payload::{self, Payload};
 use crate::error::{ApiError, ApiPath};
-use crate::page::{PageResult, render};
+use crate::page::{PageResult, Tone, render};
 
 #[derive(Template)]
 #[template(path = "request.html")]
@@ -32,8 +32,8 @@ struct RequestPage {
     team: Option<String>,
     received: Moment,
     told: &'static str,
-    /// Whether Slack waits for words.
-    is_held: bool,
+    /// Whether what the handler said is what Slack was told.
+    is_answered: bool,
     deliveries: Vec<DeliveryView>,
     payload: Payload,
     content_type: Option<String>,
@@ -41,19 +41,11 @@ struct RequestPage {
 
 struct DeliveryView {
     endpoint: String,
+    id: EndpointId,
     answers: bool,
     state: Badge,
     next: Option<Moment>,
     attempts: Vec<AttemptView>,
-}
-
-struct AttemptView {
-    number: u32,
-    started: Moment,
-    took: Option<String>,
-    outcome: Badge,
-    error: Option<String>,
-    answer: Option<String>,
 }
 
 pub(in crate::dashboard) async fn show(
@@ -69,7 +61,11 @@ pub(in crate::dashboard) async fn show(
     let request_id: RequestId = id.parse().map_err(|_| unknown())?;
     let found = app.store.request(Whose::Tenant(tenant), request_id).await?.ok_or_else(unknown)?;
     let frame = Frame::of(&app, &who, Section::Inbox).await?;
-    Ok(render(StatusCode::OK, &page(&app, frame, found)))
+    let mut page = page(&app, frame, found);
+    if !who.can(Scope::Send) {
+        page.payload = page.payload.without_ways_to_speak();
+    }
+    Ok(render(StatusCode::OK, &page))
 }
 
 fn page(app: &App, frame: Frame, found: RequestSummary) -> RequestPage {
@@ -84,7 +80,7 @@ fn page(app: &App, frame: Frame, found: RequestSummary) -> RequestPage {
         team: request.team_id,
         received: Moment::of(request.received_at, now),
         told: told(answer),
-        is_held: answer != AnswerState::NotHeld,
+        is_answered: answer == AnswerState::Answered,
         deliveries: deliveries.into_iter().map(|delivery| view(app, delivery, now)).collect(),
         payload: Payload::of(request.content_type.as_deref(), &request.body),
         content_type: request.content_type,
@@ -96,24 +92,28 @@ fn told(answer: AnswerState) -> &'static str {
         AnswerState::NotHeld => "200, as soon as it was on disk: Slack waits for no words",
         AnswerState::Waiting => "nothing yet: Slack waits for the handler",
         AnswerState::Answered => "the handler's own words",
-        AnswerState::Fallback => "a stand-in, as the handler's words were not there in time",
+        AnswerState::Fallback => {
+            "the fallback: there were no words of the handler's own when it had to be told"
+        }
         AnswerState::Unanswered => "nothing: it was stored too late, or the gateway stopped meanwhile",
     }
 }
 
+/// For a tenant's eyes: where the company's own endpoints are is the company's business.
 fn endpoint_name(app: &App, id: EndpointId) -> String {
     match app.endpoints.iter().find(|endpoint| endpoint.id == id) {
         Some(endpoint) => match &endpoint.target {
             Target::InProcess => format!("{} (in this process)", endpoint.name),
-            Target::Slack { url } => url.to_string(),
+            Target::Slack { .. } => "The product's app".to_owned(),
         },
-        None => format!("{id} (no longer configured)"),
+        None => "An endpoint that is no longer there".to_owned(),
     }
 }
 
 fn view(app: &App, delivery: Delivery, now: Timestamp) -> DeliveryView {
     DeliveryView {
         endpoint: endpoint_name(app, delivery.endpoint),
+        id: delivery.endpoint,
         answers: delivery.answers,
         state: delivery_badge(&delivery),
         next: delivery.next_at.map(|at| Moment::of(at, now)),

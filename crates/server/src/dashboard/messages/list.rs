@@ -10,7 +10,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tautline_core::access::Scope;
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::outbox::Message;
+use tautline_core::outbox::{Message, MessageFilter, MessageState};
 use tautline_core::{MessageId, Timestamp, limits, new_secret};
 use tautline_slack::message::PostMessage;
 
@@ -30,6 +30,11 @@ use crate::page::{PageResult, render};
 struct Messages {
     frame: Frame,
     rows: Vec<Row>,
+    states: Vec<StateOption>,
+    is_filtered: bool,
+    /// How many are queued.
+    waiting: u32,
+    /// The query of the next page.
     older: Option<String>,
     /// Where one can send to: place and name.
     workspaces: Vec<(String, String)>,
@@ -42,11 +47,23 @@ struct Messages {
     public_url: String,
 }
 
+/// What is shown of a message in the list.
+const WORDS_CHARS: usize = 120;
+
+struct StateOption {
+    name: &'static str,
+    chosen: bool,
+}
+
 struct Row {
     id: MessageId,
     channel: String,
+    /// How it begins.
+    words: String,
     state: Badge,
     error: Option<String>,
+    /// When its channel moves again, if that is not at once.
+    next: Option<Moment>,
     accepted: Moment,
 }
 
@@ -62,6 +79,7 @@ pub(in crate::dashboard) struct Draft {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(in crate::dashboard) struct Asked {
+    state: String,
     cursor: String,
 }
 
@@ -71,25 +89,34 @@ pub(in crate::dashboard) async fn show(
     ApiQuery(asked): ApiQuery<Asked>,
 ) -> PageResult<Response> {
     let draft = Draft { channel: "#general".into(), ..Draft::default() };
-    the_page(&app, &who, &asked.cursor, draft, None).await
+    the_page(&app, &who, &asked, draft, None).await
 }
 
 async fn the_page(
     app: &App,
     who: &SignedIn,
-    cursor: &str,
+    asked: &Asked,
     draft: Draft,
     problem: Option<ApiError>,
 ) -> PageResult<Response> {
     let tenant = who.may(Scope::Read)?;
-    let found = app.store.messages(tenant, page(None, Some(cursor))?).await?;
+    let filter = MessageFilter { state: MessageState::from_name(&asked.state) };
+    let found = app.store.messages(tenant, filter, page(None, Some(&asked.cursor))?).await?;
     let workspaces = app.store.installations(tenant, page(Some(limits::PAGE_MAX), None)?).await?.items;
     let now = app.clock.now();
     let status = problem.as_ref().map_or(StatusCode::OK, ApiError::status);
     let page = Messages {
         frame: Frame::of(app, who, Section::Messages).await?,
         rows: found.items.into_iter().map(|message| row(message, now)).collect(),
-        older: found.next.map(|cursor| cursor.encode()),
+        states: MessageState::ALL
+            .map(|state| StateOption { name: state.as_str(), chosen: filter.state == Some(state) })
+            .into(),
+        is_filtered: filter.state.is_some(),
+        waiting: app.store.messages_waiting(tenant).await?,
+        older: found.next.map(|cursor| {
+            let pairs = [("state", asked.state.as_str()), ("cursor", &cursor.encode())];
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+        }),
         workspaces: workspaces.iter().filter_map(|each| Some((place(each)?, channels::name(each)))).collect(),
         may_send: who.can(Scope::Send),
         draft,
@@ -107,11 +134,15 @@ fn place(installation: &tautline_core::installation::Installation) -> Option<Str
 }
 
 fn row(message: Message, now: Timestamp) -> Row {
+    let said = serde_json::from_slice::<PostMessage>(&message.arguments).unwrap_or_default();
+    let words = said.text.or(said.markdown_text).unwrap_or_default();
     Row {
+        words: words.chars().take(WORDS_CHARS).collect(),
         id: message.id,
         channel: message.channel,
         state: state_badge(message.state),
         error: message.error,
+        next: message.next_at.filter(|at| *at > now).map(|at| Moment::of(at, now)),
         accepted: Moment::of(message.accepted_at, now),
     }
 }
@@ -132,7 +163,15 @@ pub(in crate::dashboard) async fn send(
     let team = Some(draft.team.as_str()).filter(|team| !team.is_empty());
     match accept(&app, tenant, team, message, once).await {
         Ok(id) => Ok(Redirect::to(&format!("/messages/{id}")).into_response()),
-        Err(error) if error.status().is_client_error() => the_page(&app, &who, "", draft, Some(error)).await,
+        Err(error) if error.code() == "idempotency_conflict" => {
+            let again =
+                ApiError::new(error.status(), error.code(), "this form was sent before, with other words")
+                    .fix("What it sent then is listed below. Press Send to send this as well.");
+            the_page(&app, &who, &Asked::default(), draft, Some(again)).await
+        }
+        Err(error) if error.status().is_client_error() => {
+            the_page(&app, &who, &Asked::default(), draft, Some(error)).await
+        }
         Err(error) => Err(error.into()),
     }
 }

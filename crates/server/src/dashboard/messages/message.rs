@@ -14,11 +14,11 @@ use tautline_slack::message::{PostMessage, remedy};
 use super::state_badge;
 use crate::app::App;
 use crate::auth::SignedIn;
-use crate::dashboard::bits::{Badge, Moment, Tone, took};
+use crate::dashboard::bits::{AttemptView, Badge, Moment, took};
 use crate::dashboard::frame::{Frame, Section};
 use crate::dashboard::payload;
 use crate::error::{ApiError, ApiPath};
-use crate::page::{PageResult, render};
+use crate::page::{PageResult, Tone, render};
 
 #[derive(Template)]
 #[template(path = "message.html")]
@@ -33,19 +33,13 @@ struct MessagePage {
     error: Option<String>,
     fix: Option<&'static str>,
     posted: Option<(String, String)>,
+    /// When its channel moves again, if that is not at once.
+    next: Option<Moment>,
     accepted: Moment,
     expires: Moment,
     text: Option<String>,
     arguments: String,
     attempts: Vec<AttemptView>,
-}
-
-struct AttemptView {
-    number: u32,
-    started: Moment,
-    took: Option<String>,
-    outcome: Badge,
-    error: Option<String>,
 }
 
 pub(in crate::dashboard) async fn show(
@@ -77,6 +71,7 @@ fn page(frame: Frame, message: Message, now: Timestamp) -> MessagePage {
         error: message.error,
         posted: message.posted.map(|posted| (posted.channel, posted.ts)),
         channel: message.channel,
+        next: message.next_at.filter(|at| *at > now).map(|at| Moment::of(at, now)),
         accepted: Moment::of(message.accepted_at, now),
         expires: Moment::of(message.expires_at, now),
         text: words.text.or(words.markdown_text),
@@ -108,5 +103,6 @@ fn view(attempt: SendAttempt, now: Timestamp) -> AttemptView {
         took: attempt.duration.map(took),
         outcome: Badge::new(attempt.outcome.as_str().replace('_', " "), tone),
         error: attempt.error,
+        answer: None,
     }
 }

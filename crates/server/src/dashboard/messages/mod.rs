@@ -5,7 +5,8 @@ pub(super) mod message;
 
 use tautline_core::outbox::MessageState;
 
-use super::bits::{Badge, Tone};
+use super::bits::Badge;
+use crate::page::Tone;
 
 /// How a message stands.
 fn state_badge(state: MessageState) -> Badge {

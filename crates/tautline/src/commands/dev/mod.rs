@@ -168,7 +168,7 @@ async fn furnish(store: &dyn Store, data: &DevData, public_url: &Url, rng: &dyn 
         tenant,
         scopes: Scope::ALL.to_vec(),
         return_to: None,
-        // Terminals and browsers fetch links on their own; and one's own desk may be opened twice.
+        // Terminals and browsers fetch links on their own; and one's own dashboard may be opened twice.
         single_use: false,
         expires_at: now.after(data::DASHBOARD_LINK_LIFE),
     };

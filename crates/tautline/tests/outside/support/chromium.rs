@@ -130,6 +130,13 @@ impl Chromium {
         panic!("{by:?} never stays");
     }
 
+    /// Chooses from a menu, and says so.
+    pub async fn choose(&self, menu: &str, option: &str) {
+        let menu = format!("//select[starts-with(@aria-label, '{menu}')]");
+        self.click(By::XPath(format!("{menu}/option[.='{option}']"))).await;
+        self.click(By::XPath(format!("{menu}/following-sibling::button"))).await;
+    }
+
     /// Types into a field, in place of what is there.
     pub async fn type_into(&self, css: &str, text: &str) {
         let field = self.element(css).await;
@@ -140,6 +147,28 @@ impl Chromium {
     /// Presses keys wherever the focus is.
     pub async fn keys(&self, keys: impl Into<TypingData>) {
         self.driver.action_chain().send_keys(keys).perform().await.unwrap();
+    }
+
+    /// Presses Tab until the focus is on an element whose attribute contains this.
+    pub async fn tab_to(&self, attribute: &str, part: &str) {
+        for _ in 0..80 {
+            self.keys(Key::Tab).await;
+            if self.is_on(attribute, part).await {
+                return;
+            }
+        }
+        panic!("Tab never comes to {attribute} {part:?} on {}", self.url().await);
+    }
+
+    /// Waits until the focus is there by itself.
+    pub async fn wait_for_focus(&self, attribute: &str, part: &str) {
+        let there = async || self.is_on(attribute, part).await.then_some(());
+        super::eventually(&format!("the focus on {attribute} {part:?}"), there).await;
+    }
+
+    async fn is_on(&self, attribute: &str, part: &str) -> bool {
+        let Ok(focused) = self.driver.active_element().await else { return false };
+        focused.attr(attribute).await.is_ok_and(|value| value.is_some_and(|value| value.contains(part)))
     }
 
     /// Keeps a picture among the build's artefacts.
@@ -188,6 +217,8 @@ fn quoted(text: &str) -> String {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
+        // Its own farewell would wait for a browser that is about to go.
+        let _ = self.driver.clone().leak();
         // The driver does not always take the browser with it. All of its processes name the profile.
         let profile = self.profile.path().display().to_string();
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {

@@ -14,13 +14,14 @@ use utoipa::ToSchema;
 use crate::api::v1::creating::{Creating, made_once};
 use crate::app::App;
 use crate::auth::ForTenant;
-use crate::error::{ApiResult, ErrorBody};
+use crate::error::{ApiError, ApiResult, ErrorBody};
 use crate::installations::start::checked_return_to;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NewDashboardLink {
-    /// Where it leads: our own origin, or one of `TAUTLINE_RETURN_ORIGINS`; the dashboard's first page unless given.
+    /// Where it leads: a page of ours (not the API), or one of `TAUTLINE_RETURN_ORIGINS`; the dashboard's first page
+    /// unless given.
     return_to: Option<String>,
 }
 
@@ -30,7 +31,7 @@ pub(crate) struct CreatedDashboardLink {
     id: LinkId,
     /// Whoever opens it first is signed in for this tenant, and may do what the key that made it may. Shown this once.
     url: String,
-    /// RFC 3339. The first to open it ends the link before.
+    /// RFC 3339. It works once, until then.
     expires_at: String,
 }
 
@@ -56,6 +57,15 @@ pub(crate) async fn create(
     let (caller, tenant) = caller.may(Scope::Manage)?;
     let (once, new) = (creating.key_of(&caller, tenant.as_str(), app.clock.now()), creating.body);
     let return_to = checked_return_to(&app, new.return_to)?;
+    if let Some(target) = &return_to
+        && is_of_the_api(&app, target)
+    {
+        return Err(ApiError::bad_request(
+            "return_to_refused",
+            "return_to leads into the API, not to a page",
+        )
+        .fix("name a page, such as /channels/slack; connect-links lead to Slack's consent page"));
+    }
     let (now, secret) = (app.clock.now(), new_secret(app.rng.as_ref()));
     let id = LinkId::generate(now, app.rng.as_ref());
     let expires_at = now.after(limits::DASHBOARD_LINK);
@@ -64,4 +74,10 @@ pub(crate) async fn create(
     let url = app.settings.public(&format!("/api/v1/dashboard-links/{secret}"));
     let body = CreatedDashboardLink { id, url: url.into(), expires_at: expires_at.to_string() };
     Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// Whoever is sent a link and opens it shall see whose dashboard that is, before anything else happens.
+fn is_of_the_api(app: &App, target: &str) -> bool {
+    let url = app.settings.return_url(target);
+    url.is_some_and(|url| url.origin() == app.settings.public_url.origin() && url.path().starts_with("/api/"))
 }

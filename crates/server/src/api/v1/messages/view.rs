@@ -24,6 +24,8 @@ pub(crate) struct MessageBody {
     error: Option<String>,
     /// What to do about it.
     fix: Option<&'static str>,
+    /// RFC 3339; while queued: its channel rests until then.
+    next_at: Option<String>,
     /// RFC 3339.
     accepted_at: String,
     /// RFC 3339. What still waits then is not sent.
@@ -66,6 +68,7 @@ pub(super) fn summary(message: &Message) -> MessageBody {
         ts,
         fix: message.error.as_deref().and_then(remedy),
         error: message.error.clone(),
+        next_at: message.next_at.map(|at| at.to_string()),
         accepted_at: message.accepted_at.to_string(),
         expires_at: message.expires_at.to_string(),
     }

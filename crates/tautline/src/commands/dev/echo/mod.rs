@@ -21,6 +21,7 @@ impl Handler for Echo {
         let said = payload(&call);
         match (call.request.kind, call.request.name.as_str()) {
             (Kind::Event, "app_mention") => said::mentioned(&call, &said).await,
+            (Kind::Event, "message") => said::heard(&call, &said).await,
             (Kind::Event, "app_home_opened") => home::opened(&call, &said).await,
             (Kind::Command, command) => said::typed(&call, command, &said).await,
             (Kind::BlockAction, "open_form") | (Kind::Shortcut, _) => form::open(&call, &said).await,

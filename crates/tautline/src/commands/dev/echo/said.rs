@@ -23,6 +23,15 @@ pub(super) async fn mentioned(call: &HandlerCall, said: &Value) -> HandlerAnswer
     tell(call, "chat.postMessage", form).await
 }
 
+/// In a direct message every word is for the app; elsewhere it is asked by name.
+pub(super) async fn heard(call: &HandlerCall, said: &Value) -> HandlerAnswer {
+    let is_own = !text(said, "/event/bot_id").is_empty();
+    if is_own || text(said, "/event/channel_type") != "im" {
+        return HandlerAnswer::ok();
+    }
+    mentioned(call, said).await
+}
+
 pub(super) async fn typed(call: &HandlerCall, command: &str, said: &Value) -> HandlerAnswer {
     match command {
         "/demo" => showcase::show(call, text(said, "/channel_id")).await,

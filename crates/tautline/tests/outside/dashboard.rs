@@ -9,7 +9,7 @@ const LINKS: &str = "/api/v1/dashboard-links";
 
 async fn scene() -> (Slack, Gateway, String) {
     let slack = Slack::start().await;
-    let gateway = GatewaySetup::of(&slack).start();
+    let gateway = GatewaySetup::of(&slack).with("TAUTLINE_RETURN_ORIGINS", "https://app.example.com").start();
     let key = gateway.tenant("acme").await;
     (slack, gateway, key)
 }
@@ -21,7 +21,7 @@ async fn link(gateway: &Gateway, key: &str, body: Value) -> String {
     made["url"].as_str().unwrap().to_owned()
 }
 
-/// A browser that is signed in to acme's desk.
+/// A browser that is signed in at acme's dashboard.
 async fn signed_in(gateway: &Gateway, key: &str) -> Browser {
     let browser = Browser::default();
     assert_eq!(browser.get(&link(gateway, key, json!({})).await).await.status, StatusCode::SEE_OTHER);
@@ -38,6 +38,9 @@ async fn a_link_signs_in_once_and_leads_where_it_says() {
     let (_slack, gateway, key) = scene().await;
     let link = link(&gateway, &key, json!({ "return_to": "/inbox" })).await;
     let (first, second) = (Browser::default(), Browser::default());
+    let looked = http().head(&link).send().await.unwrap();
+    assert_eq!(looked.status(), StatusCode::OK, "a program that only looks uses nothing up");
+    assert!(looked.headers().get("set-cookie").is_none());
     let page = first.get(&link).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     assert_eq!(page.location.as_deref(), Some(format!("{}/inbox", gateway.url).as_str()));
@@ -57,6 +60,9 @@ async fn a_link_is_made_by_who_may_manage_and_leads_nowhere_else() {
     let (_slack, gateway, key) = scene().await;
     let elsewhere = json!({ "return_to": "https://evil.example/" });
     let (status, refused) = gateway.ask(Method::POST, LINKS, Some(&key), None, Some(elsewhere)).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!("return_to_refused")));
+    let start = json!({ "return_to": "/api/v1/integrations/slack/oauth/start" });
+    let (status, refused) = gateway.ask(Method::POST, LINKS, Some(&key), None, Some(start)).await;
     assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!("return_to_refused")));
     let reader = json!({ "tenant": "acme", "scopes": ["read"] });
     let (_, reader) = gateway.post("/api/v1/keys", reader).await;
@@ -83,8 +89,12 @@ async fn a_key_signs_in_through_the_form() {
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     assert_eq!(page.location.as_deref(), Some(format!("{}/messages", gateway.url).as_str()));
     assert_eq!(browser.get(&page.location.unwrap()).await.status, StatusCode::OK);
-    let (_, page) = submit(&key, "", "https://evil.example/").await;
-    assert_eq!(page.location.as_deref(), Some("/"), "nobody is led elsewhere");
+    for elsewhere in
+        ["https://evil.example/", "//evil.example", "/\\evil.example", "https://app.example.com/"]
+    {
+        let (_, page) = submit(&key, "", elsewhere).await;
+        assert_eq!(page.location.as_deref(), Some("/"), "nobody is led elsewhere: {elsewhere}");
+    }
     let (browser, page) = submit("tl_guess", "", "").await;
     assert_eq!(page.status, StatusCode::UNAUTHORIZED);
     assert!(page.html.contains("This key is unknown"), "{}", page.html);
@@ -98,7 +108,7 @@ async fn a_key_signs_in_through_the_form() {
     assert!(browser.get(&gateway.url).await.html.contains("Slack for acme"));
     gateway.tenant("globex").await;
     let (_, page) = submit(&key, "globex", "").await;
-    assert_eq!(page.status, StatusCode::BAD_REQUEST, "another tenant's desk is not this key's");
+    assert_eq!(page.status, StatusCode::BAD_REQUEST, "another tenant's dashboard is not this key's");
 }
 
 #[tokio::test]
@@ -123,9 +133,39 @@ async fn a_session_ends_with_sign_out_whoever_kept_the_cookie() {
     let kept = browser.clone();
     let token = field(&page.html, "form_token").to_owned();
     let page = browser.submit(&format!("{}/sign-out", gateway.url), &[("form_token", &token)]).await;
-    assert_eq!(page.location.as_deref(), Some("/sign-in?signed_out=true"));
+    assert_eq!(page.location.as_deref(), Some("/sign-in?signed_out=yes"));
     assert_eq!(browser.get(&gateway.url).await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(kept.get(&gateway.url).await.status, StatusCode::UNAUTHORIZED, "ended, not only forgotten");
+}
+
+#[tokio::test]
+async fn signing_in_again_ends_the_session_before() {
+    let (_slack, gateway, key) = scene().await;
+    let browser = signed_in(&gateway, &key).await;
+    let before = browser.clone();
+    browser.submit(&format!("{}/sign-in", gateway.url), &[("key", &key)]).await;
+    assert_eq!(browser.get(&gateway.url).await.status, StatusCode::OK);
+    assert_eq!(before.get(&gateway.url).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn who_may_only_look_sees_no_way_to_speak() {
+    let (slack, gateway, key) = scene().await;
+    Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
+    slack.command("/hello").await;
+    let request = gateway.inbox(&key).await[0]["id"].as_str().unwrap().to_owned();
+    let reader = json!({ "tenant": "acme", "scopes": ["read"] });
+    let (_, reader) = gateway.post("/api/v1/keys", reader).await;
+    let looking = Browser::default();
+    looking.submit(&format!("{}/sign-in", gateway.url), &[("key", reader["key"].as_str().unwrap())]).await;
+    let url = format!("{}/inbox/{request}", gateway.url);
+    let page = looking.get(&url).await.html;
+    assert!(page.contains("/hello") && page.contains("hidden: it speaks to Slack"), "{page}");
+    assert!(!page.contains("/response/") && !page.contains("The bytes as they came"), "{page}");
+    assert!(
+        signed_in(&gateway, &key).await.get(&url).await.html.contains("/response/"),
+        "who may send may see"
+    );
 }
 
 #[tokio::test]
@@ -144,18 +184,20 @@ async fn a_form_of_another_site_or_another_session_does_nothing() {
     }
     let (_, sent) = gateway.get("/api/v1/integrations/slack/messages", &key).await;
     assert_eq!(sent["messages"], json!([]));
-    let cross = http()
-        .post(format!("{}/sign-in", gateway.url))
-        .header("sec-fetch-site", "cross-site")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("key={key}"));
-    let answer = cross.send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    assert!(answer.headers().get("set-cookie").is_none(), "nobody is signed in by another site");
+    for (header, value) in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {
+        let cross = http()
+            .post(format!("{}/sign-in", gateway.url))
+            .header(header, value)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(format!("key={key}"));
+        let answer = cross.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+        assert!(answer.headers().get("set-cookie").is_none(), "nobody is signed in by another site");
+    }
 }
 
 #[tokio::test]
-async fn the_desk_shows_its_own_tenants_things_alone() {
+async fn the_dashboard_shows_its_own_tenants_things_alone() {
     let (slack, gateway, key) = scene().await;
     Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
     slack.say("@tautline hello").await;
@@ -199,6 +241,19 @@ async fn who_may_only_look_is_shown_no_button_and_let_through_no_form() {
     let fields = [("channel", "#general"), ("text", "x"), ("once", "1"), ("form_token", &token)];
     let page = browser.submit(&format!("{}/messages", gateway.url), &fields).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn who_may_not_look_sees_no_page() {
+    let (_slack, gateway, _) = scene().await;
+    let sender = json!({ "tenant": "acme", "scopes": ["send"] });
+    let (_, sender) = gateway.post("/api/v1/keys", sender).await;
+    let browser = Browser::default();
+    browser.submit(&format!("{}/sign-in", gateway.url), &[("key", sender["key"].as_str().unwrap())]).await;
+    for path in ["/", "/channels/slack", "/inbox", "/inbox/req_1", "/messages", "/messages/msg_1"] {
+        let page = browser.get(&format!("{}{path}", gateway.url)).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+    }
 }
 
 #[tokio::test]

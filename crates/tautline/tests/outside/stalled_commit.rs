@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use tautline_server::core::{SystemClock, SystemRng};
+use tautline_server::core::installation::{Facts, Installations as _, Installed, NewInstallation};
+use tautline_server::core::{Clock as _, InstallationId, SecretHash, SystemClock, SystemRng, TenantId};
 use tautline_server::dispatch::{Handler, HandlerAnswer, HandlerCall};
 use tautline_server::slack::signing::SigningSecret;
+use tautline_server::slack::{AppId, TeamId};
 use tautline_server::{OAuth, Ports, Server, Settings, Tuning};
 use tautline_store::sqlite::SqliteOptions;
 use tautline_store::{Keyring, SqliteStore};
@@ -17,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Address, SIGNING_SECRET, form, signed};
+use crate::support::{ADMIN_KEY, Address, SIGNING_SECRET, form, http, signed};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -59,6 +61,7 @@ struct Scene {
     gate: Arc<Gate>,
     handled: mpsc::UnboundedReceiver<String>,
     stop: CancellationToken,
+    store: Arc<SqliteStore>,
     _data: tempfile::TempDir,
 }
 
@@ -83,19 +86,19 @@ impl Scene {
             bot_scopes: Vec::new(),
             redirect_uri: format!("{url}/callback").parse().unwrap(),
             return_origins: Vec::new(),
-            admin_key: None,
+            admin_key: Some(SecretHash::of(ADMIN_KEY)),
             bot_token: None,
             forward: None,
             tuning: Tuning { commit_budget, ..Tuning::default() },
         };
         let (tell, handled) = mpsc::unbounded_channel();
         let handlers = HashMap::from([("told".to_owned(), Arc::new(Told(tell)) as Arc<dyn Handler>)]);
-        let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
+        let ports = Ports { store: store.clone(), vault, clock: Arc::new(SystemClock), rng };
         let server = Server::new(settings, ports, handlers).await.unwrap();
         let listener = TcpListener::bind(address.port(8080)).await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(server.serve(listener, stop.clone()));
-        Self { url: format!("{url}/slack/commands"), gate, handled, stop, _data: data }
+        Self { url: format!("{url}/slack/commands"), gate, handled, stop, store, _data: data }
     }
 
     fn command(&self, name: &str) -> reqwest::RequestBuilder {
@@ -106,6 +109,33 @@ impl Scene {
         let event =
             json!({ "type": "event_callback", "team_id": "T1", "event_id": name, "event": { "type": name } });
         signed(&self.url, "application/json", event.to_string())
+    }
+
+    /// A workspace of home's, whose Slack is nowhere.
+    async fn connect(&self) {
+        let now = SystemClock.now();
+        let facts = Facts {
+            app: AppId::new("A1"),
+            team: Some(TeamId::new("T1")),
+            team_name: None,
+            enterprise: None,
+            enterprise_name: None,
+            is_enterprise_install: false,
+            scopes: Vec::new(),
+            bot_user_id: None,
+            bot_id: None,
+        };
+        let id = InstallationId::generate(now, &SystemRng);
+        let new =
+            NewInstallation { id, tenant: TenantId::home(), facts, credentials: Vec::new(), link: None };
+        assert!(matches!(self.store.installation_store(new, now).await.unwrap(), Installed::Done(_)));
+    }
+
+    fn message(&self) -> reqwest::RequestBuilder {
+        let url = self.url.replace("/slack/commands", "/api/v1/integrations/slack/messages");
+        let body = json!({ "to": { "channel": "#general" }, "text": "x" }).to_string();
+        let request = http().post(url).bearer_auth(ADMIN_KEY).header("tautline-tenant", "home");
+        request.header("content-type", "application/json").body(body)
     }
 
     fn shut(&self) {
@@ -163,4 +193,20 @@ async fn a_commit_that_lands_after_slacks_503_delivers_events_and_runs_no_comman
     assert_eq!(scene.command("/after").send().await.unwrap().status(), 200);
     assert_eq!(scene.handled.recv().await.unwrap(), "/after");
     assert!(scene.handled.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_is_accepted_before_the_commit() {
+    let scene = Scene::new(Duration::from_secs(3600)).await;
+    scene.connect().await;
+    scene.shut();
+    let asking = tokio::spawn(scene.message().send());
+    scene.gate.reached.notified().await;
+    for _ in 0..20 {
+        let challenge = json!({ "type": "url_verification", "challenge": "c" }).to_string();
+        assert_eq!(signed(&scene.url, "application/json", challenge).send().await.unwrap().status(), 200);
+        assert!(!asking.is_finished(), "a 202 left before the commit");
+    }
+    scene.open();
+    assert_eq!(asking.await.unwrap().unwrap().status(), 202);
 }

@@ -68,6 +68,9 @@ pub(crate) struct Message {
     pub(crate) attachments: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) thread_ts: Option<String>,
+    /// An answer in a thread that is shown in the channel as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) reply_broadcast: bool,
     /// Seen by one person only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) ephemeral: bool,

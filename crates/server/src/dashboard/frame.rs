@@ -19,6 +19,8 @@ pub(super) struct Frame {
     pub(super) here: Section,
     /// The tenant, as people call it.
     pub(super) tenant: String,
+    /// How the person came in; and the same with the id that the audit has.
+    pub(super) came_by: String,
     pub(super) who: String,
     pub(super) form_token: String,
     /// The simulated Slack's address, when there is no real one behind this gateway.
@@ -32,6 +34,7 @@ impl Frame {
         Ok(Self {
             here,
             tenant: name.unwrap_or_else(|| who.tenant().to_string()),
+            came_by: without_id(who.name()),
             who: who.name().to_owned(),
             form_token: who.form_token(app),
             simulated_slack: app.settings.is_simulated().then(|| app.settings.slack_url.to_string()),
@@ -42,4 +45,10 @@ impl Frame {
     pub(super) fn at(&self, section: Section) -> &'static str {
         if self.here == section { "page" } else { "false" }
     }
+}
+
+/// The id says nothing to people.
+fn without_id(name: &str) -> String {
+    let words = name.split(' ').filter(|word| !word.contains('_'));
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -76,7 +76,7 @@ pub(super) fn conversation(
     let is_reply = |message: &Message| message.thread_ts.as_ref().is_some_and(|ts| *ts != message.ts);
     let in_view = |message: &&&Message| match thread {
         Some(thread) => message.ts == thread,
-        None => !is_reply(message),
+        None => !is_reply(message) || message.reply_broadcast,
     };
     let roots = seen.iter().filter(in_view).collect::<Vec<_>>();
     let shown = roots.iter().skip(roots.len().saturating_sub(limits::MESSAGES_SHOWN));

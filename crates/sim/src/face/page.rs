@@ -36,6 +36,8 @@ struct Index {
     is_home: bool,
     home: Vec<Block>,
     lines: Vec<Line>,
+    /// Whether earlier ones are not shown.
+    is_cut: bool,
     thread: Option<String>,
     leave_thread: String,
     modal: Option<Modal>,
@@ -136,6 +138,7 @@ fn page(sim: &Sim, query: &HashMap<String, String>) -> Option<Index> {
         title,
         is_home,
         home,
+        is_cut: lines.len() == limits::MESSAGES_SHOWN,
         lines,
         leave_thread: here.href(),
         thread,

@@ -35,7 +35,8 @@ fn content(args: &Args) -> Result<Message, Refused> {
         return refuse("no_text");
     }
     let thread_ts = args.text("thread_ts").map(str::to_owned);
-    Ok(Message { text, blocks, attachments, thread_ts, ..Message::default() })
+    let reply_broadcast = args.flag("reply_broadcast");
+    Ok(Message { text, blocks, attachments, thread_ts, reply_broadcast, ..Message::default() })
 }
 
 fn place<'s>(state: &'s mut State, acting: &Acting, args: &Args) -> Result<(Bot, &'s mut Channel), Refused> {

@@ -64,6 +64,10 @@ impl Args {
         serde_json::to_string_pretty(&Value::Object(shown.collect())).unwrap_or_default()
     }
 
+    fn flag(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| *value == true || *value == "true" || *value == "1")
+    }
+
     fn number(&self, name: &str) -> Option<usize> {
         let value = self.0.get(name)?;
         value.as_str().map_or_else(|| value.as_u64()?.try_into().ok(), |text| text.parse().ok())

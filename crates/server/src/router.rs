@@ -104,14 +104,16 @@ async fn no_such_route(headers: HeaderMap) -> Response {
     error.fix("see /openapi.json").into_response()
 }
 
-async fn no_such_method() -> Response {
-    ApiError::new(
+async fn no_such_method(headers: HeaderMap) -> Response {
+    let error = ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         "this route does not take this method",
-    )
-    .fix("see /openapi.json")
-    .into_response()
+    );
+    if wants_html(&headers) {
+        return PageError::from(error.fix("this address is for forms and programs")).into_response();
+    }
+    error.fix("see /openapi.json").into_response()
 }
 
 fn broken() -> Response {

@@ -6,8 +6,10 @@ const parts = ["conversation", "log", "modal"];
 const fields = "input:not([type=hidden]), select, textarea";
 const modal = (page) => page.querySelector("[data-modal]");
 const isBusy = (part) => part.contains(document.activeElement) && document.activeElement.matches(fields);
-const isAtEnd = () => window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 40;
-const toEnd = () => window.scrollTo({ top: document.documentElement.scrollHeight });
+// The end of the conversation: on a phone the log stands below it.
+const end = () => document.querySelector("main").getBoundingClientRect().bottom - window.innerHeight;
+const isAtEnd = () => end() <= 40;
+const toEnd = () => window.scrollBy({ top: end() });
 const toModal = () => modal(document)?.querySelector(fields)?.focus();
 
 // Puts what is new in its place; false if something had to wait.
@@ -41,6 +43,10 @@ let byPointer = false;
 for (const press of ["pointerdown", "mousedown"]) document.addEventListener(press, () => { byPointer = true; });
 document.addEventListener("keydown", (event) => {
   byPointer = false;
+  if (event.key === "Enter" && event.target.matches("input[name^='q.']")) {
+    event.preventDefault();
+    event.target.parentElement.querySelector("[name=suggest]").click();
+  }
   if (event.key === "Escape") modal(document)?.querySelector("[name=close]")?.click();
   if (event.target.id === "text" && event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();

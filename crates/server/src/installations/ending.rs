@@ -189,7 +189,8 @@ impl Ending {
     fn way_back(&self) -> Option<Link> {
         match self {
             Self::Denied { return_to: Some(href) } | Self::StateReplayed { return_to: Some(href) } => {
-                Some(Link { href: href.clone(), text: "Go back".into() })
+                // The dashboard's own address says that it worked, which it did not.
+                Some(Link { href: href.replace("?connected=yes", ""), text: "Go back".into() })
             }
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! Into the outbox: a message that can be sent, made durable.
 
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::outbox::{NewMessage, Queued};
+use tautline_core::outbox::{self, NewMessage, Queued};
 use tautline_core::{MessageId, TenantId, limits};
 use tautline_slack::message::PostMessage;
 
@@ -65,7 +65,8 @@ fn check(message: &PostMessage) -> ApiResult<()> {
     let channel = &message.channel;
     if channel.is_empty()
         || channel.chars().count() > limits::CHANNEL_CHARS
-        || channel.contains(|c: char| c.is_whitespace() || c.is_control())
+        || outbox::lane(channel).contains(|c: char| c.is_whitespace() || c.is_control() || c == '#')
+        || outbox::lane(channel).is_empty()
     {
         return Err(ApiError::bad_request("invalid_channel", "this is no channel")
             .fix("give a channel's id, such as C0123456789, or its name with #"));

@@ -180,6 +180,11 @@ impl Oops {
     pub(crate) fn not_here() -> Self {
         Self { error: "channel_not_found", hint: hint("channel_not_found"), back: "/".to_owned() }
     }
+
+    /// An address that is no page.
+    pub(crate) fn no_page() -> Self {
+        Self { error: "page_not_found", hint: "There is nothing at this address.", back: "/".to_owned() }
+    }
 }
 
 fn hint(error: &str) -> &'static str {

@@ -95,6 +95,7 @@ async fn perform(sim: &Sim, pressed: Pressed) -> Act {
         // A menu of actions holds nothing: the same may be chosen again.
         kept.remove(&placed.at);
     }
+    kept.extend(queries.iter().map(|(at, query)| (format!("q.{at}"), vec![query.clone()])));
     sim.state().desk.drafts.insert(on.key.clone(), kept);
     match (button, &surface) {
         (Button::Use(at), _) => use_element(sim, &found, &on, &at, &values).await,

@@ -32,11 +32,11 @@ pub(crate) enum Element {
         goes: bool,
     },
     #[template(
-        source = r#"<span class="choice external"><input name="q.{{ at }}" aria-label="Search: {{ label }}" placeholder="{{ label }}">
+        source = r#"<span class="choice external"><input name="q.{{ at }}" value="{{ query }}" {{ named|safe }} placeholder="{{ label }}">
 <button name="suggest" value="{{ at }}" class="quiet" formnovalidate>Search</button>
 {% if let Some(select) = select %}{{ select|safe }}{% endif %}</span>"#
     )]
-    External { at: String, label: String, select: Option<Box<Element>> },
+    External { at: String, named: String, label: String, query: String, select: Option<Box<Element>> },
     #[template(
         source = r#"<span class="choice" role="group" {{ named|safe }}>{% for option in options %}<label class="check"><input type="{{ kind }}" name="v.{{ at }}" value="{{ option.value }}"{% if option.chosen %} checked{% endif %}> {{ option.text }}</label>{% endfor %}
 <input type="hidden" name="v.{{ at }}" value="">
@@ -152,7 +152,8 @@ impl Element {
                     }
                     Box::new(select)
                 });
-                Self::External { at, label, select: found }
+                let query = surface.values.get(&format!("q.{at}")).and_then(|typed| typed.first()).cloned();
+                Self::External { at, named, label, query: query.unwrap_or_default(), select: found }
             }
             "users_select" => select(entries(&surface.town.people, &held)),
             "conversations_select" | "channels_select" => select(entries(&surface.town.channels, &held)),

@@ -30,7 +30,7 @@ pub(crate) fn html(page: &impl askama::Template) -> Response {
 }
 
 pub(crate) async fn nothing_here() -> Response {
-    (StatusCode::NOT_FOUND, html(&crate::acts::Oops::not_here())).into_response()
+    (StatusCode::NOT_FOUND, html(&crate::acts::Oops::no_page())).into_response()
 }
 
 pub(crate) async fn style() -> Response {

@@ -107,6 +107,8 @@ async fn what_slack_would_refuse_is_refused_with_the_fix() {
         (json!({ "to": { "user": "ada" }, "text": "x" }), "invalid_user"),
         (json!({ "to": { "channel": "two words" }, "text": "x" }), "invalid_channel"),
         (json!({ "to": { "channel": "" }, "text": "x" }), "invalid_channel"),
+        (json!({ "to": { "channel": "#" }, "text": "x" }), "invalid_channel"),
+        (json!({ "to": { "channel": "#general#random" }, "text": "x" }), "invalid_channel"),
         (json!({ "to": { "route": "billing" }, "text": "x" }), "invalid_body"),
         (json!({ "to": general, "text": "x", "txet": "y" }), "invalid_body"),
     ] {

@@ -137,6 +137,15 @@ async fn cancel_and_a_replay_end_on_pages_of_their_own() {
     browser.wait_for("No workspace yet").await;
     let (_, found) = desk.api(Method::GET, "/api/v1/integrations/slack/installations", None).await;
     assert_eq!(found["installations"], json!([]));
+    // With a workspace connected a moment ago, a second one that was not is not called connected.
+    browser.press("Connect Workspace").await;
+    browser.press("Allow").await;
+    browser.wait_for("Connected.").await;
+    browser.press("Connect Workspace").await;
+    browser.press("Cancel").await;
+    browser.press("Go back").await;
+    browser.wait_for("Acme Rockets").await;
+    assert!(!browser.text().await.contains("Connected."));
     desk.browser.close().await;
 }
 
@@ -237,7 +246,8 @@ async fn every_kind_of_request_can_be_made_by_hand() {
     browser.wait_for("You used pick_size: Large").await;
     desk.handled("block_action", "pick_size").await;
     browser.type_into("input[placeholder^='A city']", "ber").await;
-    browser.press("Search").await;
+    browser.keys(Key::Enter).await;
+    browser.wait_for("1 to choose from").await;
     browser.choose("A city, from the app", "Berlin").await;
     browser.wait_for("You used pick_city: Berlin").await;
     desk.handled("block_suggestion", "pick_city").await;

@@ -16,6 +16,7 @@ pub mod kinds;
 pub mod limits;
 pub mod outbox;
 pub mod schedule;
+pub mod sending;
 pub mod session;
 
 mod clock;

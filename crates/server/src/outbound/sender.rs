@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::installation::CredentialKind;
-use tautline_core::outbox::{self, Claimed, Posted, SendAttempt, SendResult};
+use tautline_core::outbox::{Claimed, Posted};
+use tautline_core::sending::{self, SendAttempt, SendResult};
 use tautline_core::{StoreResult, Timestamp, limits};
 use tautline_slack::Refusal;
 use tautline_slack::message::{self, PostMessage, may_have_been_posted};
@@ -99,7 +100,7 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     if let Some(error) = &attempt.error {
         tracing::warn!(message = %claimed.id, attempt = claimed.attempt, error, "a message was not sent");
     }
-    let next = outbox::after(&result, claimed.attempt, ended_at, claimed.expires_at, app.rng.as_ref());
+    let next = sending::after(&result, claimed.attempt, ended_at, claimed.expires_at, app.rng.as_ref());
     let posted = match result {
         SendResult::Sent(posted) => Some(posted),
         _ => None,
@@ -148,7 +149,7 @@ async fn settle(
     claimed: &Claimed,
     attempt: SendAttempt,
     posted: Option<Posted>,
-    next: outbox::SendNext,
+    next: sending::SendNext,
 ) {
     let mut pause = limits::SWEEP;
     let give_up = attempt.started_at.after(limits::SEND_LEASE);

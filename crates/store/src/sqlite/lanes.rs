@@ -2,14 +2,12 @@
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tautline_core::delivery::{Finished, Reap};
-use tautline_core::outbox::{
-    self, Claimed, MessageState, NewMessage, Posted, SendAttempt, SendNext, SendOutcome, SendResult,
-};
-use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
+use tautline_core::delivery::Finished;
+use tautline_core::outbox::{self, Claimed, MessageState, NewMessage, Posted};
+use tautline_core::sending::{SendAttempt, SendNext};
+use tautline_core::{InstallationId, MessageId, TenantId, Timestamp};
 
 use super::value;
-use crate::limits::REAP_BATCH;
 
 /// How many messages of a tenant are queued.
 pub(super) fn waiting(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<u32> {
@@ -63,7 +61,7 @@ pub(super) fn join(connection: &Connection, new: &NewMessage, lane: &str) -> rus
 }
 
 /// A queued message is queued no more (`by` = -1), or again (1).
-fn count(connection: &Connection, message: &Claimed, by: i32) -> rusqlite::Result<()> {
+pub(super) fn count(connection: &Connection, message: &Claimed, by: i32) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE lanes SET waiting = waiting + ? WHERE installation_id = ? AND lane = ?")?
         .execute(params![by, message.installation.as_bytes(), message.lane])?;
@@ -123,7 +121,7 @@ pub(super) fn claim(
     Ok(claimed)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Claimed> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Claimed> {
     Ok(Claimed {
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
@@ -236,63 +234,4 @@ pub(super) fn put_back(
         free(connection, message, next_at)?;
     }
     Ok(())
-}
-
-pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
-    let mut changed = 0;
-    loop {
-        let batch = settle_interrupted(connection, now, which)? + expire(connection, now)?;
-        changed += batch;
-        // Before a server begins there is no traffic to stay short for, and everything must be taken back.
-        if which == Reap::RunOut || batch == 0 {
-            return Ok(changed);
-        }
-    }
-}
-
-/// What was on its way when its sender died may stand in the channel.
-fn settle_interrupted(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
-    let until = match which {
-        Reap::All => i64::MAX,
-        Reap::RunOut => now.as_micros(),
-    };
-    let orphans = connection
-        .prepare_cached(
-            "SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.lane, m.attempt, m.expires_at, l.leased_until
-             FROM lanes l JOIN messages m
-               ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
-             WHERE l.leased_until <= ? LIMIT ?",
-        )?
-        .query_map(params![until, REAP_BATCH], |row| Ok((read(row)?, value::time(row, "leased_until")?)))?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for (message, leased_until) in &orphans {
-        let attempt = SendAttempt {
-            number: message.attempt,
-            started_at: leased_until.before(limits::SEND_LEASE),
-            duration: None,
-            outcome: SendOutcome::Interrupted,
-            error: SendResult::Interrupted.error(),
-        };
-        let state = MessageState::Uncertain;
-        let next = SendNext::Settled { state, lane_at: now.after(limits::LANE_PACE) };
-        settle(connection, message, &attempt, None, next)?;
-    }
-    Ok(orphans.len())
-}
-
-fn expire(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
-    let old = connection
-        .prepare_cached(
-            "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at FROM messages
-             WHERE state = 'queued' AND expires_at <= ? ORDER BY expires_at LIMIT ?",
-        )?
-        .query_map(params![now.as_micros(), REAP_BATCH], read)?
-        .collect::<rusqlite::Result<Vec<_>>>()?;
-    for message in &old {
-        connection
-            .prepare_cached("UPDATE messages SET state = 'expired' WHERE id = ?")?
-            .execute([message.id.as_bytes()])?;
-        count(connection, message, -1)?;
-    }
-    Ok(old.len())
 }

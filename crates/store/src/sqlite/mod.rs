@@ -17,6 +17,7 @@ mod readers;
 mod reap;
 mod sessions;
 mod tenants;
+mod unsent;
 mod value;
 mod writer;
 

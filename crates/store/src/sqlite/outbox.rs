@@ -9,16 +9,16 @@ use secrecy::ExposeSecret;
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::outbox::{
-    Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Posted, Queued, SendAttempt, SendNext,
-    SendOutcome,
+    Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Posted, Queued,
 };
+use tautline_core::sending::{SendAttempt, SendNext, SendOutcome};
 use tautline_core::{
     InstallationId, MessageId, Page, PageRequest, Place, StoreError, StoreResult, TenantId, Timestamp, Vault,
     limits,
 };
 
 use super::failure::Work;
-use super::{SqliteStore, idempotency, lanes, value};
+use super::{SqliteStore, idempotency, lanes, unsent, value};
 
 /// The columns of a message, of the table `messages` under the name `m`.
 const COLUMNS: &str = "id, tenant_id, installation_id, channel, state, accepted_at, expires_at,
@@ -109,7 +109,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn message_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize> {
-        self.writer.write(move |connection| Ok(lanes::reap(connection, now, which)?)).await
+        self.writer.write(move |connection| Ok(unsent::reap(connection, now, which)?)).await
     }
 
     async fn messages(

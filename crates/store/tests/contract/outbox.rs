@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::outbox::{
-    Claimed, Message, MessageFilter, MessageState, NewMessage, Posted, Queued, SendAttempt, SendNext,
-    SendOutcome, SendResult,
-};
+use tautline_core::outbox::{Claimed, Message, MessageFilter, MessageState, NewMessage, Posted, Queued};
+use tautline_core::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
 use tautline_core::{InstallationId, MessageId, SystemRng, TenantId, limits};
 
 use crate::scene::{NOW, Scene, later, page};

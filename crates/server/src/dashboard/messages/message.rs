@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use tautline_core::access::Scope;
-use tautline_core::outbox::{Message, MessageState, SendAttempt, SendOutcome};
+use tautline_core::outbox::{Message, MessageState};
+use tautline_core::sending::{SendAttempt, SendOutcome};
 use tautline_core::{MessageId, Timestamp};
 use tautline_slack::message::{PostMessage, remedy};
 

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use serde_json::Value;
-use tautline_core::outbox::{Message, SendAttempt};
+use tautline_core::outbox::Message;
+use tautline_core::sending::SendAttempt;
 use tautline_core::{InstallationId, MessageId};
 use tautline_slack::message::remedy;
 use utoipa::ToSchema;

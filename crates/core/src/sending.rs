@@ -1,0 +1,224 @@
+//! An attempt at sending a message: how it ended, and what follows.
+
+use std::time::Duration;
+
+use crate::names::names;
+use crate::outbox::{MessageState, Posted};
+use crate::{Rng, Timestamp, limits};
+
+/// How an attempt at sending ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SendResult {
+    /// Slack has it.
+    Sent(Posted),
+    /// Slack said no; the text is Slack's own word.
+    Refused(String),
+    /// Slack asks for patience.
+    Limited {
+        /// For how long, when it said.
+        retry_after: Option<Duration>,
+    },
+    /// It surely did not reach Slack.
+    NotReached(String),
+    /// It may have reached Slack: there was no complete answer.
+    Unknown(String),
+    /// The process ended before the attempt did.
+    Interrupted,
+}
+
+/// One attempt, on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendAttempt {
+    /// Its number; the first is 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took; unknown when the process ended before it did.
+    pub duration: Option<Duration>,
+    /// `sent`, `refused`, `limited`, `not_reached`, `unknown`, `interrupted`.
+    pub outcome: SendOutcome,
+    /// Slack's word, or what happened.
+    pub error: Option<String>,
+}
+
+/// How an attempt ended, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// Slack has it.
+    Sent,
+    /// Slack said no.
+    Refused,
+    /// Slack asked for patience.
+    Limited,
+    /// It did not reach Slack.
+    NotReached,
+    /// It may have.
+    Unknown,
+    /// The process ended first.
+    Interrupted,
+}
+
+names!(SendOutcome {
+    Sent = "sent",
+    Refused = "refused",
+    Limited = "limited",
+    NotReached = "not_reached",
+    Unknown = "unknown",
+    Interrupted = "interrupted",
+});
+
+impl SendResult {
+    /// The same in one word.
+    pub fn outcome(&self) -> SendOutcome {
+        match self {
+            Self::Sent(_) => SendOutcome::Sent,
+            Self::Refused(_) => SendOutcome::Refused,
+            Self::Limited { .. } => SendOutcome::Limited,
+            Self::NotReached(_) => SendOutcome::NotReached,
+            Self::Unknown(_) => SendOutcome::Unknown,
+            Self::Interrupted => SendOutcome::Interrupted,
+        }
+    }
+
+    /// What a person should know of it; `None` when all is well.
+    pub fn error(&self) -> Option<String> {
+        match self {
+            Self::Sent(_) => None,
+            Self::Refused(error) | Self::NotReached(error) | Self::Unknown(error) => Some(error.clone()),
+            Self::Limited { retry_after: Some(wait) } => {
+                Some(format!("Slack asked to wait {} s", wait.as_secs()))
+            }
+            Self::Limited { retry_after: None } => Some("Slack asked to wait".to_owned()),
+            Self::Interrupted => Some("the gateway stopped before Slack answered".to_owned()),
+        }
+    }
+}
+
+/// What follows an attempt at sending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendNext {
+    /// The message has come to its end, and the lane moves on then.
+    Settled {
+        /// Where the message stands.
+        state: MessageState,
+        /// When the lane's next message may go.
+        lane_at: Timestamp,
+    },
+    /// The message stays at the head of its lane until then.
+    Again {
+        /// Not before then.
+        at: Timestamp,
+    },
+}
+
+/// The waits before an attempt is repeated that did not reach Slack; the last goes on.
+const WAITS_S: [u64; 5] = [1, 5, 30, 120, 600];
+
+/// Decides what follows attempt number `attempt` that ended at `now`.
+pub fn after(
+    result: &SendResult,
+    attempt: u32,
+    now: Timestamp,
+    expires_at: Timestamp,
+    rng: &dyn Rng,
+) -> SendNext {
+    let again = |wait: Duration| {
+        let at = now.after(wait);
+        if at >= expires_at {
+            // What keeps this one waiting keeps the next one as well.
+            SendNext::Settled { state: MessageState::Expired, lane_at: at }
+        } else {
+            SendNext::Again { at }
+        }
+    };
+    let settled = |state, wait| SendNext::Settled { state, lane_at: now.after(wait) };
+    match result {
+        SendResult::Sent(_) => settled(MessageState::Sent, limits::LANE_PACE),
+        SendResult::Refused(_) => settled(MessageState::Failed, Duration::ZERO),
+        // It may stand in the channel, so it counts for the pace.
+        SendResult::Unknown(_) | SendResult::Interrupted => {
+            settled(MessageState::Uncertain, limits::LANE_PACE)
+        }
+        SendResult::Limited { retry_after } => {
+            let (least, most) = (limits::LANE_PACE, limits::SLACK_RETRY_AFTER_MAX);
+            again(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).clamp(least, most))
+        }
+        SendResult::NotReached(_) => {
+            let wait_s = WAITS_S[(attempt.saturating_sub(1) as usize).min(WAITS_S.len() - 1)];
+            // Lengthened a little, so that what failed together does not return together.
+            again(Duration::from_secs(wait_s) + Duration::from_millis(rng.up_to(wait_s * 200)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SystemRng;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+
+    fn next(result: &SendResult, attempt: u32) -> SendNext {
+        after(result, attempt, NOW, NOW.after(limits::MESSAGE_LIFE), &SystemRng)
+    }
+
+    fn state(next: SendNext) -> MessageState {
+        match next {
+            SendNext::Settled { state, .. } => state,
+            SendNext::Again { .. } => panic!("expected an end, got {next:?}"),
+        }
+    }
+
+    fn wait(next: SendNext) -> Duration {
+        match next {
+            SendNext::Again { at } => at.since(NOW),
+            SendNext::Settled { .. } => panic!("expected another attempt, got {next:?}"),
+        }
+    }
+
+    fn sent() -> SendResult {
+        SendResult::Sent(Posted { channel: "C1".into(), ts: "1.1".into() })
+    }
+
+    #[test]
+    fn what_may_have_reached_slack_is_never_sent_again_by_itself() {
+        assert_eq!(state(next(&SendResult::Unknown("timeout".into()), 1)), MessageState::Uncertain);
+        assert_eq!(state(next(&SendResult::Interrupted, 1)), MessageState::Uncertain);
+    }
+
+    #[test]
+    fn what_surely_did_not_is_sent_again_while_it_is_of_use() {
+        let lost = SendResult::NotReached("refused".into());
+        for (attempt, wait_s) in [(1, 1), (2, 5), (5, 600), (50, 600)] {
+            let waited = wait(next(&lost, attempt));
+            let least = Duration::from_secs(wait_s);
+            assert!((least..=least * 6 / 5).contains(&waited), "{waited:?} after attempt {attempt}");
+        }
+        let soon = NOW.after(Duration::from_millis(500));
+        assert_eq!(state(after(&lost, 1, NOW, soon, &SystemRng)), MessageState::Expired);
+        let limited = SendResult::Limited { retry_after: Some(Duration::from_secs(7)) };
+        let SendNext::Settled { lane_at, .. } = after(&limited, 1, NOW, soon, &SystemRng) else { panic!() };
+        assert_eq!(lane_at.since(NOW).as_secs(), 7, "the next one waits all the same");
+    }
+
+    #[test]
+    fn slack_is_given_the_time_it_asks_for() {
+        let limited = |retry_after| SendResult::Limited { retry_after };
+        assert_eq!(wait(next(&limited(Some(Duration::from_secs(7))), 1)), Duration::from_secs(7));
+        assert_eq!(wait(next(&limited(None), 1)), limits::SLACK_RETRY_AFTER);
+        assert_eq!(wait(next(&limited(Some(Duration::ZERO)), 1)), limits::LANE_PACE, "never at once");
+        let weeks = limited(Some(Duration::from_secs(90_000)));
+        assert_eq!(wait(next(&weeks, 1)), limits::SLACK_RETRY_AFTER_MAX, "nor until all has expired");
+    }
+
+    #[test]
+    fn a_lane_keeps_slacks_pace() {
+        let lane_at = |result: &SendResult| match next(result, 1) {
+            SendNext::Settled { lane_at, .. } => lane_at.since(NOW),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(lane_at(&sent()), limits::LANE_PACE);
+        assert_eq!(lane_at(&SendResult::Unknown(String::new())), limits::LANE_PACE);
+        assert_eq!(lane_at(&SendResult::Refused("is_archived".into())), Duration::ZERO, "nothing was posted");
+    }
+}

@@ -1,0 +1,70 @@
+//! What a dead sender leaves behind, and what waited too long.
+
+use rusqlite::{Connection, params};
+use tautline_core::delivery::Reap;
+use tautline_core::outbox::MessageState;
+use tautline_core::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
+use tautline_core::{Timestamp, limits};
+
+use super::lanes::{count, read, settle};
+use super::value;
+use crate::limits::REAP_BATCH;
+
+pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
+    let mut changed = 0;
+    loop {
+        let batch = settle_interrupted(connection, now, which)? + expire(connection, now)?;
+        changed += batch;
+        // Before a server begins there is no traffic to stay short for, and everything must be taken back.
+        if which == Reap::RunOut || batch == 0 {
+            return Ok(changed);
+        }
+    }
+}
+
+/// What was on its way when its sender died may stand in the channel.
+fn settle_interrupted(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
+    let until = match which {
+        Reap::All => i64::MAX,
+        Reap::RunOut => now.as_micros(),
+    };
+    let orphans = connection
+        .prepare_cached(
+            "SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.lane, m.attempt, m.expires_at, l.leased_until
+             FROM lanes l JOIN messages m
+               ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
+             WHERE l.leased_until <= ? LIMIT ?",
+        )?
+        .query_map(params![until, REAP_BATCH], |row| Ok((read(row)?, value::time(row, "leased_until")?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for (message, leased_until) in &orphans {
+        let attempt = SendAttempt {
+            number: message.attempt,
+            started_at: leased_until.before(limits::SEND_LEASE),
+            duration: None,
+            outcome: SendOutcome::Interrupted,
+            error: SendResult::Interrupted.error(),
+        };
+        let state = MessageState::Uncertain;
+        let next = SendNext::Settled { state, lane_at: now.after(limits::LANE_PACE) };
+        settle(connection, message, &attempt, None, next)?;
+    }
+    Ok(orphans.len())
+}
+
+fn expire(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+    let old = connection
+        .prepare_cached(
+            "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at FROM messages
+             WHERE state = 'queued' AND expires_at <= ? ORDER BY expires_at LIMIT ?",
+        )?
+        .query_map(params![now.as_micros(), REAP_BATCH], read)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for message in &old {
+        connection
+            .prepare_cached("UPDATE messages SET state = 'expired' WHERE id = ?")?
+            .execute([message.id.as_bytes()])?;
+        count(connection, message, -1)?;
+    }
+    Ok(old.len())
+}

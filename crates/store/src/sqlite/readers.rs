@@ -32,10 +32,17 @@ impl Readers {
             // Kept until the connection is back: whoever asked may be gone long before.
             let _permit = permit;
             let connection = take(&free).ok_or_else(|| unavailable("no connection is free"))?;
-            let outcome = work(&connection);
+            let outcome = at_one_moment(&connection, work);
             free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
             outcome.map_err(Into::into)
         });
         reading.await.unwrap_or_else(|_| Err(unavailable("a read was cut short")))
     }
+}
+
+/// All that one read looks at is of one moment: a row and what belongs to it never contradict each other.
+fn at_one_moment<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Work<T>) -> Work<T> {
+    // Nothing is written, so dropping it (a rollback) ends it as well as anything.
+    let moment = connection.unchecked_transaction()?;
+    work(&moment)
 }

@@ -76,6 +76,7 @@ on_every_engine! {
         however_it_is_spelled_a_channel_is_one_lane,
         the_lane_that_was_due_longest_goes_first,
         what_is_queued_is_counted,
+        a_message_and_its_attempts_are_of_one_moment,
         what_waited_too_long_expires,
         an_idempotency_key_sends_one_message,
         another_tenants_messages_are_none,

@@ -229,6 +229,26 @@ pub async fn what_is_queued_is_counted(scene: &Scene) {
     assert_eq!(scene.store.messages_waiting(&scene.globex).await.unwrap(), 0);
 }
 
+pub async fn a_message_and_its_attempts_are_of_one_moment(scene: &Scene) {
+    for number in 0..100 {
+        let id = accept(scene, &format!("C{number}"), number).await;
+        let (store, acme) = (scene.store.clone(), scene.acme.clone());
+        let looking = tokio::spawn(async move {
+            loop {
+                let seen = store.message(&acme, id).await.unwrap().unwrap();
+                let is_sent = seen.state == MessageState::Sent;
+                assert_eq!(is_sent, !seen.attempts.is_empty(), "{seen:?}");
+                if is_sent {
+                    return;
+                }
+            }
+        });
+        let claimed = claim(scene, 0, 1).await.remove(0);
+        settle(scene, &claimed, sent(1)).await;
+        looking.await.unwrap();
+    }
+}
+
 pub async fn what_waited_too_long_expires(scene: &Scene) {
     let old = NewMessage { expires_at: later(60), ..new(&scene.acme, "C1", "old") };
     let id = old.id;

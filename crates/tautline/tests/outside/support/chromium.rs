@@ -106,6 +106,15 @@ impl Chromium {
         }
     }
 
+    /// Waits until there are so many.
+    pub async fn find_all(&self, css: &str, count: usize) {
+        let there = async || {
+            let found = self.driver.find_all(By::Css(css)).await.unwrap();
+            (found.len() >= count).then_some(())
+        };
+        super::eventually(&format!("{count} of {css}"), there).await;
+    }
+
     /// The element at a CSS selector.
     pub async fn element(&self, css: &str) -> WebElement {
         self.find(By::Css(css)).await

@@ -33,6 +33,8 @@ impl Sim {
             // Slack follows two redirects.
             .redirect(reqwest::redirect::Policy::limited(2))
             .no_proxy()
+            // A connection that the app closes just then would look like an app that does not answer.
+            .pool_max_idle_per_host(0)
             .user_agent("Slackbot 1.0 (+https://api.slack.com/robots)")
             .build()
             .expect("a client without special wishes can be built");

@@ -228,7 +228,7 @@ pub(super) fn message_at(sim: &Sim, found: &Found, ts: &str) -> Result<Message, 
 }
 
 async fn use_element(sim: &Sim, found: &Found, on: &On, at: &str, values: &Values) -> Act {
-    if let (Some(message), Some(place)) = (&on.message, at.strip_prefix('l')) {
+    if let (Some(message), Some(place)) = (&on.message, at.strip_prefix('l').filter(|_| !at.contains('|'))) {
         return legacy::press(sim, found, message, place, values).await;
     }
     let mut payload = found.base("block_actions");

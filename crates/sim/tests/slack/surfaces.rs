@@ -152,7 +152,8 @@ async fn what_was_typed_stays_with_its_field() {
 async fn a_message_is_posted_changed_and_taken_back() {
     let scene = scene().await;
     let (token, user) = scene.installed().await;
-    let button = json!([{ "type": "actions", "elements": [
+    // A name that begins like the place of a legacy attachment's action.
+    let button = json!([{ "type": "actions", "block_id": "l0.0", "elements": [
         { "type": "button", "action_id": "go", "text": plain("Go"), "value": "7" },
     ]}]);
     let said = json!({ "channel": "general", "text": "first", "blocks": button });

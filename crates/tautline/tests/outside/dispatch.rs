@@ -157,7 +157,7 @@ async fn a_click_is_acknowledged_at_once_and_delivered() {
     request.header("content-type", "application/json").body(body).send().await.unwrap();
     let message = slack.wait_for_message("Well?").await;
     let (_, clicked) = slack.post("/click", &json!({ "ts": message["ts"], "action_id": "approve_7" })).await;
-    assert_eq!((&clicked["status"], &clicked["body"]), (&json!(200), &json!("")));
+    assert_eq!((&clicked["status"], &clicked["body"]), (&json!(200), &json!("")), "{clicked}");
     let got = receiver.wait_for(1).await.remove(0);
     assert!(got.text().starts_with("payload=%7B"), "the form as it came");
     let (request, _) = delivery_in(&gateway, &key, "delivered").await;

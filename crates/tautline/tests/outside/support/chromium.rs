@@ -148,9 +148,19 @@ impl Chromium {
 
     /// Types into a field, in place of what is there.
     pub async fn type_into(&self, css: &str, text: &str) {
-        let field = self.element(css).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        for _ in 0..20 {
+            let field = self.element(css).await;
+            let typed = async {
+                field.clear().await?;
+                field.send_keys(text).await
+            };
+            match typed.await {
+                Ok(()) => return,
+                Err(error) if error.to_string().contains("stale") => {}
+                Err(error) => panic!("cannot type into {css}: {error}"),
+            }
+        }
+        panic!("{css} never stays");
     }
 
     /// Presses keys wherever the focus is.

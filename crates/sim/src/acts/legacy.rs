@@ -17,7 +17,7 @@ pub(super) async fn press(sim: &Sim, found: &Found, message: &Message, place: &s
         .ok_or((NOT_FOUND, "action_not_found"))?;
     let attached = &message.attachments[attachment];
     let used = attached["actions"].get(action).ok_or((NOT_FOUND, "action_not_found"))?;
-    let chosen = values.get(&format!("l{place}")).and_then(|values| values.first());
+    let chosen = values.get(place).and_then(|values| values.first());
     let mut done = json!({ "name": used["name"], "type": used["type"] });
     match chosen {
         Some(value) => done["selected_options"] = json!([{ "value": value }]),

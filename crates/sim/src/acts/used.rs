@@ -39,6 +39,8 @@ struct Pressed {
 
 enum Button {
     Use(String),
+    /// Of a legacy attachment.
+    Press(String),
     Suggest(String),
     Submit,
     Close,
@@ -60,6 +62,7 @@ impl Pressed {
                 "view_id" => surface = Some(Surface::View(value)),
                 "home" => surface = Some(Surface::Home),
                 "use" => button = Some(Button::Use(value)),
+                "press" => button = Some(Button::Press(value)),
                 "suggest" => button = Some(Button::Suggest(value)),
                 "submit" => button = Some(Button::Submit),
                 "close" => button = Some(Button::Close),
@@ -99,6 +102,10 @@ async fn perform(sim: &Sim, pressed: Pressed) -> Act {
     sim.state().desk.drafts.insert(on.key.clone(), kept);
     match (button, &surface) {
         (Button::Use(at), _) => use_element(sim, &found, &on, &at, &values).await,
+        (Button::Press(at), _) => match &on.message {
+            Some(message) => legacy::press(sim, &found, message, &at, &values).await,
+            None => Err((NOT_FOUND, "action_not_found")),
+        },
         (Button::Suggest(at), _) => {
             let query = queries.remove(&at).unwrap_or_default();
             suggest::look_up(sim, &found, &on, &at, &query).await
@@ -228,9 +235,6 @@ pub(super) fn message_at(sim: &Sim, found: &Found, ts: &str) -> Result<Message, 
 }
 
 async fn use_element(sim: &Sim, found: &Found, on: &On, at: &str, values: &Values) -> Act {
-    if let (Some(message), Some(place)) = (&on.message, at.strip_prefix('l').filter(|_| !at.contains('|'))) {
-        return legacy::press(sim, found, message, place, values).await;
-    }
     let mut payload = found.base("block_actions");
     on.place(&mut payload, found);
     let placed = on.element(at)?;

@@ -137,7 +137,7 @@ fn attachment(number: usize, value: &Value, surface: &Surface<'_>) -> Attachment
     let each = |field: &str| value[field].as_array().into_iter().flatten();
     let said = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
     let action = |(place, action): (usize, &Value)| LegacyAction {
-        at: format!("l{number}.{place}"),
+        at: format!("{number}.{place}"),
         text: said(action, "text"),
         options: action["options"]
             .as_array()

@@ -11,9 +11,13 @@ const NPM: [&str; 2] = ["examples/bolt-js", "crates/tautline/tests/browser"];
 /// The browser that the tests drive, and what drives it.
 const BROWSER: [&str; 2] = ["chromium", "chromedriver"];
 
+/// The pooler that stands between some tests and the database.
+const POOLER: &str = "pgbouncer";
+
 pub(crate) fn setup() -> Result<()> {
     node()?;
     browser()?;
+    postgres()?;
     for folder in NPM {
         let mut install = program("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
         run(install.current_dir(root().join(folder)))?;
@@ -27,6 +31,8 @@ pub(crate) fn setup() -> Result<()> {
 pub(crate) fn is_done() -> bool {
     node_major().is_some_and(|major| major >= NODE_MAJOR)
         && BROWSER.iter().all(|program| is_there(program))
+        && tautline_testing::is_there()
+        && is_there(POOLER)
         && NPM.iter().all(|folder| is_installed(folder))
 }
 
@@ -58,6 +64,13 @@ fn browser() -> Result<()> {
         return Ok(());
     }
     apt("Chromium with its driver", "chromium chromium-driver")
+}
+
+fn postgres() -> Result<()> {
+    if tautline_testing::is_there() && is_there(POOLER) {
+        return Ok(());
+    }
+    apt("PostgreSQL with a pooler", "postgresql pgbouncer")
 }
 
 fn node() -> Result<()> {

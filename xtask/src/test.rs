@@ -12,6 +12,9 @@ pub(crate) fn test(filter: &[String]) -> Result<()> {
     }
     run(cargo(&["test", "--workspace", "--all-features"]).args(filter))?;
     if filter.is_empty() {
+        say("the outside tests again, on PostgreSQL");
+        let outside = ["test", "--package", "tautline", "--test", "outside", "--all-features"];
+        run(cargo(&outside).env("TAUTLINE_TEST_STORE", "postgres"))?;
         // The library without the command line is what Rust programs use; its tree is smaller, and must build.
         run(&mut cargo(&["check", "--package", "tautline", "--no-default-features"]))?;
     }

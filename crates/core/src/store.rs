@@ -54,6 +54,9 @@ pub trait Store:
     + Sync
     + 'static
 {
+    /// Whether other servers may be at work on it at the same time.
+    fn is_shared(&self) -> bool;
+
     /// Writes something small, to see that writing works, and says which durability settings are in force.
     async fn readiness(&self, now: Timestamp) -> StoreResult<Readiness>;
 }

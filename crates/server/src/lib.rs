@@ -17,6 +17,7 @@ mod health;
 mod home;
 mod inbound;
 mod installations;
+mod locked;
 mod openapi;
 mod outbound;
 mod page;
@@ -32,6 +33,7 @@ pub use tautline_slack as slack;
 
 pub use inbound::CANONICAL_PATH as INBOUND_PATH;
 pub use installations::callback::PATH as CALLBACK_PATH;
+pub use locked::serve_locked;
 pub use openapi::document as openapi;
 pub use outbound::SlackCalls;
 pub use server::{Ports, Server, ServerError};

@@ -80,9 +80,10 @@ impl Server {
             tasks,
         };
         home::record_tenant(&app).await?;
-        // Nobody else serves this store: whoever held a lease is gone.
-        let changed = app.store.delivery_reap(app.clock.now(), Reap::All).await?
-            + app.store.message_reap(app.clock.now(), Reap::All).await?;
+        // Where nobody else serves the store, whoever held a lease is gone.
+        let which = if app.store.is_shared() { Reap::RunOut } else { Reap::All };
+        let changed = app.store.delivery_reap(app.clock.now(), which).await?
+            + app.store.message_reap(app.clock.now(), which).await?;
         if changed > 0 {
             tracing::info!(changed, "took back what the last run left unfinished");
         }

@@ -22,3 +22,5 @@ mod config;
 mod lifecycle;
 #[cfg(feature = "cli")]
 mod logging;
+#[cfg(feature = "cli")]
+mod store;

@@ -4,19 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rusqlite::{Connection, params};
-use secrecy::ExposeSecret;
-use tautline_core::delivery::{Answer, Attempt, AttemptResult};
-use tautline_core::{DeliveryId, Place, StoreError, StoreResult, TenantId, Vault};
+use tautline_core::delivery::{Answer, Attempt};
+use tautline_core::{DeliveryId, StoreResult, TenantId, Vault};
 
 use super::value;
-
-fn answer_place<'a>(tenant: &'a TenantId, row: &'a [u8]) -> Place<'a> {
-    Place { tenant: Some(tenant), table: "attempts", row, field: "answer" }
-}
-
-fn row_name(delivery: DeliveryId, number: u32) -> Vec<u8> {
-    [delivery.as_bytes().as_slice(), &number.to_be_bytes()].concat()
-}
+use crate::{columns, sealed};
 
 /// Puts an attempt on record.
 pub(super) fn insert(
@@ -26,15 +18,9 @@ pub(super) fn insert(
     delivery: DeliveryId,
     attempt: &Attempt,
 ) -> rusqlite::Result<()> {
-    let (outcome, answer, error) = match &attempt.result {
-        Some(AttemptResult::Answered(answer)) => ("answered", Some(answer), None),
-        Some(AttemptResult::Refused { answer, .. }) => ("refused", Some(answer), None),
-        Some(AttemptResult::NotReached { error }) => ("not_reached", None, Some(error)),
-        Some(AttemptResult::Unknown { error }) => ("unknown", None, Some(error)),
-        None => ("interrupted", None, None),
-    };
-    let row = row_name(delivery, attempt.number);
-    let seal = |answer: &Answer| vault.seal(answer_place(tenant, &row), &answer.body);
+    let (outcome, answer, error) = columns::result(attempt.result.as_ref());
+    let row = sealed::attempt_row(delivery, attempt.number);
+    let seal = |answer: &Answer| vault.seal(sealed::answer(tenant, &row), &answer.body);
     connection
         .prepare_cached(
             "INSERT INTO attempts (delivery_id, number, tenant_id, started_at, duration_us, outcome, status,
@@ -58,10 +44,7 @@ pub(super) fn insert(
 /// An attempt as it stands in the table, its answer still sealed.
 pub(super) struct Row {
     attempt: Attempt,
-    outcome: String,
-    answer: Answer,
-    sealed_answer: Option<Vec<u8>>,
-    error: String,
+    result: columns::Result,
 }
 
 impl Row {
@@ -74,14 +57,13 @@ impl Row {
                 duration: duration_us.and_then(|us| u64::try_from(us).ok()).map(Duration::from_micros),
                 result: None,
             },
-            outcome: row.get("outcome")?,
-            answer: Answer {
-                status: row.get::<_, Option<u16>>("status")?.unwrap_or_default(),
+            result: columns::Result {
+                outcome: row.get("outcome")?,
+                status: row.get("status")?,
                 content_type: row.get("content_type")?,
-                body: Bytes::new(),
+                sealed_answer: row.get("sealed_answer")?,
+                error: row.get("error")?,
             },
-            sealed_answer: row.get("sealed_answer")?,
-            error: row.get::<_, Option<String>>("error")?.unwrap_or_default(),
         })
     }
 
@@ -92,20 +74,13 @@ impl Row {
         delivery: DeliveryId,
         vault: Option<&dyn Vault>,
     ) -> StoreResult<Attempt> {
-        let Self { mut attempt, outcome, mut answer, sealed_answer, error } = self;
-        if let (Some(vault), Some(sealed)) = (vault, sealed_answer) {
-            let failed = |source| StoreError::Sealed { table: "attempts", row: delivery.to_string(), source };
-            let row = row_name(delivery, attempt.number);
-            let plain = vault.open(answer_place(tenant, &row), &sealed).map_err(failed)?;
-            answer.body = Bytes::copy_from_slice(plain.expose_secret());
-        }
-        attempt.result = match outcome.as_str() {
-            "answered" => Some(AttemptResult::Answered(answer)),
-            "refused" => Some(AttemptResult::Refused { answer, retry_after: None }),
-            "not_reached" => Some(AttemptResult::NotReached { error }),
-            "unknown" => Some(AttemptResult::Unknown { error }),
-            _ => None,
+        let Self { attempt, result } = self;
+        let body = match (vault, &result.sealed_answer) {
+            (Some(vault), Some(sealed)) => {
+                sealed::open_answer(vault, tenant, delivery, attempt.number, sealed)?
+            }
+            _ => Bytes::new(),
         };
-        Ok(attempt)
+        Ok(Attempt { result: result.open(body), ..attempt })
     }
 }

@@ -13,6 +13,7 @@ use tautline_core::schedule::Next;
 use tautline_core::{DeliveryId, EndpointId, RequestId, StoreResult, TenantId, Timestamp, Vault};
 
 use super::{SqliteStore, attempts, inbox, reap, value};
+use crate::{columns, sealed};
 
 #[async_trait]
 impl Deliveries for SqliteStore {
@@ -32,7 +33,7 @@ impl Deliveries for SqliteStore {
         });
         let (mut opened, mut shut) = (Vec::new(), Vec::new());
         for (mut leased, mut request, sealed) in taken.await? {
-            match inbox::open_body(self.vault.as_ref(), &request, &sealed) {
+            match sealed::open_body(self.vault.as_ref(), &request, &sealed) {
                 Ok(body) => {
                     request.body = body;
                     leased.request = Arc::new(request);
@@ -84,11 +85,7 @@ impl Deliveries for SqliteStore {
         let (tenant, attempt, next) = (tenant.clone(), attempt.clone(), next.clone());
         let vault = self.vault.clone();
         let finished = self.writer.write(move |connection| {
-            let (state, next_at, dead_reason) = match &next {
-                Next::Delivered => (DeliveryState::Delivered, None, None),
-                Next::Retry { at } => (DeliveryState::Ready, Some(at.as_micros()), None),
-                Next::Dead { reason } => (DeliveryState::Dead, None, Some(reason.as_str())),
-            };
+            let (state, next_at, dead_reason) = columns::next(&next);
             let changed = connection
                 .prepare_cached(
                     "UPDATE deliveries SET state = ?, next_at = ?, dead_reason = ?, leased_until = NULL

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
-use tautline_core::endpoint::{Declared, Endpoint, Endpoints, Filter, Target, TenantSet};
+use tautline_core::endpoint::{Declared, Endpoint, Endpoints};
 use tautline_core::{EndpointId, StoreResult, Timestamp};
 
 use super::{SqliteStore, value};
+use crate::columns;
 
 #[async_trait]
 impl Endpoints for SqliteStore {
@@ -33,11 +34,7 @@ fn declare(
     id: EndpointId,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let (target, url) = match &endpoint.target {
-        Target::InProcess => ("in_process", None),
-        Target::Slack { url } => ("slack", Some(url.as_str())),
-    };
-    let filters = endpoint.filters.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (target, url) = columns::target(&endpoint.target);
     connection
         .prepare_cached(
             "INSERT INTO endpoints (id, name, target, url, filters, tenants, active, created_at)
@@ -50,7 +47,7 @@ fn declare(
             endpoint.name,
             target,
             url,
-            serde_json::to_string(&filters).expect("texts are JSON"),
+            columns::filters(&endpoint.filters),
             now.as_micros(),
         ])?;
     Ok(())
@@ -67,28 +64,12 @@ fn active(connection: &Connection) -> rusqlite::Result<Vec<Endpoint>> {
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Endpoint> {
     let url: Option<String> = row.get("url")?;
-    let target = value::named(row, "target", |target| match target {
-        "in_process" => Some(Target::InProcess),
-        "slack" => Some(Target::Slack { url: url.as_deref()?.parse().ok()? }),
-        _ => None,
-    })?;
     Ok(Endpoint {
         id: EndpointId::from_bytes(value::id(row, "id")?),
         name: row.get("name")?,
-        target,
-        filters: value::named(row, "filters", |json| {
-            let texts: Vec<String> = serde_json::from_str(json).ok()?;
-            texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<Filter>>>()
-        })?,
-        tenants: value::named(row, "tenants", |json| {
-            let texts: Vec<String> = serde_json::from_str(json).ok()?;
-            match texts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-                ["*"] => Some(TenantSet::All),
-                named => {
-                    named.iter().map(|id| id.parse().ok()).collect::<Option<Vec<_>>>().map(TenantSet::Only)
-                }
-            }
-        })?,
+        target: value::named(row, "target", |target| columns::read_target(target, url.as_deref()))?,
+        filters: value::named(row, "filters", columns::read_filters)?,
+        tenants: value::named(row, "tenants", columns::read_tenants)?,
         created_at: value::time(row, "created_at")?,
     })
 }

@@ -3,17 +3,15 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use secrecy::ExposeSecret;
 use tautline_core::inbox::{
     Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Whose,
 };
-use tautline_core::{
-    InstallationId, Page, PageRequest, Place, RequestId, StoreError, StoreResult, TenantId, Timestamp, Vault,
-};
+use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 
 use tautline_slack::request::Kind;
 
 use super::{SqliteStore, deliveries, value};
+use crate::sealed;
 
 /// The columns of a request, of the table `inbox` under the name `i`.
 pub(super) const COLUMNS: &str = "i.id AS inbox_id, i.tenant_id AS owner, i.installation_id, i.kind, i.name,
@@ -24,7 +22,7 @@ impl Inbox for SqliteStore {
     async fn request_accept(&self, incoming: Incoming) -> StoreResult<Accepted> {
         // Sealed here, by the caller's thread: the writer's time is everybody's.
         let request = &incoming.request;
-        let sealed = self.vault.seal(body_place(request.tenant.as_ref(), &request.id), &request.body);
+        let sealed = self.vault.seal(sealed::body(request.tenant.as_ref(), &request.id), &request.body);
         let accepted = self.writer.write(move |connection| {
             let request = &incoming.request;
             let new = connection
@@ -123,7 +121,7 @@ impl Inbox for SqliteStore {
                 })
                 .optional()?;
             let Some((mut request, answer, sealed)) = found else { return Ok(None) };
-            request.body = open_body(vault.as_ref(), &request, &sealed)?;
+            request.body = sealed::open_body(vault.as_ref(), &request, &sealed)?;
             let deliveries = deliveries::of(connection, &request, Some(vault.as_ref()))?;
             Ok(Some(RequestSummary { request, answer, deliveries }))
         });
@@ -183,15 +181,4 @@ pub(super) fn read(row: &Row<'_>, body: Bytes) -> rusqlite::Result<Request> {
 /// interactions of an unknown type, of which nothing is repeated.
 pub(super) fn kind(row: &Row<'_>) -> rusqlite::Result<Kind> {
     Ok(row.get::<_, String>("kind")?.parse().unwrap_or(Kind::Interaction))
-}
-
-fn body_place<'a>(tenant: Option<&'a TenantId>, id: &'a RequestId) -> Place<'a> {
-    Place { tenant, table: "inbox", row: id.as_bytes(), field: "body" }
-}
-
-/// Opens a request's body.
-pub(super) fn open_body(vault: &dyn Vault, request: &Request, sealed: &[u8]) -> StoreResult<Bytes> {
-    let plain = vault.open(body_place(request.tenant.as_ref(), &request.id), sealed);
-    let failed = |source| StoreError::Sealed { table: "inbox", row: request.id.to_string(), source };
-    plain.map(|plain| Bytes::copy_from_slice(plain.expose_secret())).map_err(failed)
 }

@@ -2,18 +2,16 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use secrecy::ExposeSecret;
 use tautline_core::installation::{
     CredentialKind, Facts, Health, Installation, Installations, Installed, NewInstallation,
 };
-use tautline_core::{
-    InstallationId, Page, PageRequest, Place, StoreError, StoreResult, TenantId, Timestamp, Vault,
-};
+use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
 use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
 
 use super::failure::{Work, unavailable};
 use super::{SqliteStore, connects, value};
+use crate::sealed;
 
 const COLUMNS: &str = "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name,
     is_enterprise_install, scopes, bot_user_id, bot_id, health, installed_at, updated_at";
@@ -123,7 +121,7 @@ impl Installations for SqliteStore {
                 .query_row(params![owner.as_str(), installation.as_bytes(), kind.as_str()], |row| row.get(0))
                 .optional()?;
             Ok(sealed
-                .map(|sealed| open_token(vault.as_ref(), &owner, installation, kind, &sealed))
+                .map(|sealed| sealed::open_token(vault.as_ref(), &owner, installation, kind, &sealed))
                 .transpose()?)
         });
         found.await
@@ -187,9 +185,10 @@ fn write_credentials(
            expires_at, generation) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
     for credential in &new.credentials {
-        let row = row_name(installation, credential.kind);
-        let seal =
-            |field, token: &Token| vault.seal(place(&new.tenant, &row, field), token.expose().as_bytes());
+        let row = sealed::credential_row(installation, credential.kind);
+        let seal = |field, token: &Token| {
+            vault.seal(sealed::token(&new.tenant, &row, field), token.expose().as_bytes())
+        };
         insert.execute(params![
             new.tenant.as_str(),
             installation.as_bytes(),
@@ -201,27 +200,6 @@ fn write_credentials(
         ])?;
     }
     Ok(())
-}
-
-fn row_name(installation: InstallationId, kind: CredentialKind) -> Vec<u8> {
-    [installation.as_bytes().as_slice(), kind.as_str().as_bytes()].concat()
-}
-
-fn place<'a>(tenant: &'a TenantId, row: &'a [u8], field: &'static str) -> Place<'a> {
-    Place { tenant: Some(tenant), table: "credentials", row, field }
-}
-
-fn open_token(
-    vault: &dyn Vault,
-    tenant: &TenantId,
-    installation: InstallationId,
-    kind: CredentialKind,
-    sealed: &[u8],
-) -> StoreResult<Token> {
-    let failed = |source| StoreError::Sealed { table: "credentials", row: installation.to_string(), source };
-    let plain = vault.open(place(tenant, &row_name(installation, kind), "token"), sealed).map_err(failed)?;
-    let text = std::str::from_utf8(plain.expose_secret());
-    text.map(Token::new).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Installation> {

@@ -9,6 +9,7 @@ use tautline_core::{KeyId, StoreResult, TenantId};
 
 use super::idempotency::once;
 use super::{SqliteStore, value};
+use crate::columns;
 
 #[async_trait]
 impl Keys for SqliteStore {
@@ -18,7 +19,7 @@ impl Keys for SqliteStore {
         secret: SecretHash,
         idempotency: Option<IdempotencyKey>,
     ) -> StoreResult<Once<()>> {
-        let scopes = write_scopes(&key.scopes);
+        let scopes = columns::scopes(&key.scopes);
         let store = move |connection: &Connection| {
             connection
                 .prepare_cached(
@@ -63,12 +64,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ApiKey> {
     })
 }
 
-/// Scopes as a column holds them.
-pub(super) fn write_scopes(scopes: &[Scope]) -> String {
-    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
-}
-
 /// Reads the column `scopes`.
 pub(super) fn read_scopes(row: &Row<'_>) -> rusqlite::Result<Vec<Scope>> {
-    value::named(row, "scopes", |list| list.split(',').map(Scope::from_name).collect())
+    value::named(row, "scopes", columns::read_scopes)
 }

@@ -161,6 +161,10 @@ fn connect_reader(path: &Path) -> rusqlite::Result<Connection> {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn readiness(&self, now: Timestamp) -> StoreResult<Readiness> {
         let asked = move |connection: &Connection| -> rusqlite::Result<Readiness> {
             // A store that can only be read is not ready: a row is written, and the commit waits for the disk.

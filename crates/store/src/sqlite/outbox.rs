@@ -5,20 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use secrecy::ExposeSecret;
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::outbox::{
     Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Posted, Queued,
 };
 use tautline_core::sending::{SendAttempt, SendNext, SendOutcome};
-use tautline_core::{
-    InstallationId, MessageId, Page, PageRequest, Place, StoreError, StoreResult, TenantId, Timestamp, Vault,
-    limits,
-};
+use tautline_core::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp, limits};
 
 use super::failure::Work;
 use super::{SqliteStore, idempotency, lanes, unsent, value};
+use crate::sealed;
 
 /// The columns of a message, of the table `messages` under the name `m`.
 const COLUMNS: &str = "id, tenant_id, installation_id, channel, state, accepted_at, expires_at,
@@ -35,7 +32,7 @@ impl Outbox for SqliteStore {
 
     async fn message_accept(&self, new: NewMessage, key: Option<IdempotencyKey>) -> StoreResult<Queued> {
         // Sealed here, by the caller's thread: the writer's time is everybody's.
-        let sealed = self.vault.seal(arguments_place(&new.tenant, &new.id), &new.arguments);
+        let sealed = self.vault.seal(sealed::arguments(&new.tenant, &new.id), &new.arguments);
         let accepted = self.writer.write(move |connection| {
             if let Some(key) = &key
                 && let Some(before) = before(connection, key)?
@@ -70,7 +67,7 @@ impl Outbox for SqliteStore {
             self.writer.write(move |connection| Ok(lanes::claim(connection, now, leased_until, most)?));
         let (mut opened, mut shut) = (Vec::new(), Vec::new());
         for (mut claimed, sealed) in taken.await? {
-            match open_arguments(self.vault.as_ref(), &claimed.tenant, claimed.id, &sealed) {
+            match sealed::open_arguments(self.vault.as_ref(), &claimed.tenant, claimed.id, &sealed) {
                 Ok(arguments) => {
                     claimed.arguments = arguments;
                     opened.push(claimed);
@@ -136,7 +133,7 @@ impl Outbox for SqliteStore {
                     |row| {
                         let (message, sealed) = (read(row)?, row.get::<_, Vec<u8>>("sealed_arguments")?);
                         // What does not open is listed all the same; looking at it says why.
-                        let opened = open_arguments(vault.as_ref(), &tenant, message.id, &sealed);
+                        let opened = sealed::open_arguments(vault.as_ref(), &tenant, message.id, &sealed);
                         Ok(Message { arguments: opened.unwrap_or_default(), ..message })
                     },
                 )?
@@ -163,7 +160,7 @@ impl Outbox for SqliteStore {
                 })
                 .optional()?;
             let Some((mut message, sealed)) = found else { return Ok(None) };
-            message.arguments = open_arguments(vault.as_ref(), &tenant, id, &sealed)?;
+            message.arguments = sealed::open_arguments(vault.as_ref(), &tenant, id, &sealed)?;
             message.attempts = connection
                 .prepare_cached(
                     "SELECT number, started_at, duration_us, outcome, error FROM message_attempts
@@ -203,16 +200,6 @@ fn insert(connection: &Connection, new: &NewMessage, lane: &str, sealed: &[u8]) 
             sealed,
         ])?;
     Ok(())
-}
-
-fn arguments_place<'a>(tenant: &'a TenantId, id: &'a MessageId) -> Place<'a> {
-    Place { tenant: Some(tenant), table: "messages", row: id.as_bytes(), field: "arguments" }
-}
-
-fn open_arguments(vault: &dyn Vault, tenant: &TenantId, id: MessageId, sealed: &[u8]) -> StoreResult<Bytes> {
-    let plain = vault.open(arguments_place(tenant, &id), sealed);
-    let failed = |source| StoreError::Sealed { table: "messages", row: id.to_string(), source };
-    plain.map(|plain| Bytes::copy_from_slice(plain.expose_secret())).map_err(failed)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Message> {

@@ -7,6 +7,7 @@ use tautline_core::schedule::{self, Next};
 use tautline_core::{Timestamp, limits};
 
 use super::{inbox, value};
+use crate::columns;
 use crate::limits::REAP_BATCH;
 
 pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
@@ -88,16 +89,12 @@ fn orphan(row: &Row<'_>, now: Timestamp) -> rusqlite::Result<Orphan> {
 }
 
 fn release(connection: &Connection, orphan: &Orphan) -> rusqlite::Result<()> {
-    let (state, next_at, reason) = match &orphan.next {
-        Next::Delivered => ("delivered", None, None),
-        Next::Retry { at } => ("ready", Some(at.as_micros()), None),
-        Next::Dead { reason } => ("dead", None, Some(reason.as_str())),
-    };
+    let (state, next_at, reason) = columns::next(&orphan.next);
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = ?, next_at = ?, dead_reason = ?, leased_until = NULL WHERE id = ?",
         )?
-        .execute(params![state, next_at, reason, orphan.delivery])?;
+        .execute(params![state.as_str(), next_at, reason, orphan.delivery])?;
     connection
         .prepare_cached(
             "INSERT INTO attempts (delivery_id, number, tenant_id, started_at, outcome)

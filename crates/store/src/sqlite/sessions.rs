@@ -7,8 +7,9 @@ use tautline_core::session::{DashboardLink, Session, Sessions};
 use tautline_core::{LinkId, SecretHash, StoreResult, Timestamp, limits};
 
 use super::idempotency::once;
-use super::keys::{read_scopes, write_scopes};
+use super::keys::read_scopes;
 use super::{SqliteStore, value};
+use crate::columns;
 
 #[async_trait]
 impl Sessions for SqliteStore {
@@ -32,7 +33,7 @@ impl Sessions for SqliteStore {
                     link.id.as_bytes(),
                     link.tenant.as_str(),
                     secret.0,
-                    write_scopes(&link.scopes),
+                    columns::scopes(&link.scopes),
                     link.return_to,
                     link.single_use,
                     now.as_micros(),
@@ -115,7 +116,7 @@ fn insert(
         .execute(params![
             secret.0,
             session.tenant.as_str(),
-            write_scopes(&session.scopes),
+            columns::scopes(&session.scopes),
             session.name,
             now.as_micros(),
             session.expires_at.as_micros(),

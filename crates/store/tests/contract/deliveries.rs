@@ -8,7 +8,7 @@ use tautline_core::delivery::{
 };
 use tautline_core::inbox::AnswerState;
 use tautline_core::schedule::Next;
-use tautline_core::{Timestamp, limits};
+use tautline_core::{EndpointId, Timestamp, limits};
 use tautline_slack::request::Kind;
 
 use crate::scene::{NOW, Scene, later};
@@ -40,6 +40,21 @@ pub async fn two_takers_share_the_work(scene: &Scene) {
     }
     assert_eq!(taken.len(), 40);
     assert_eq!(taken.iter().collect::<BTreeSet<_>>().len(), 40, "nobody takes what another has");
+}
+
+pub async fn what_is_due_is_counted_up_to_the_slots(scene: &Scene) {
+    let other = EndpointId::from_bytes([9; 16]);
+    let due =
+        async |at, most| scene.store.delivery_due(at, &[(scene.endpoint, most), (other, 5)]).await.unwrap();
+    assert_eq!(due(NOW, 5).await, [(scene.endpoint, 0), (other, 0)]);
+    for number in 0..3 {
+        scene.accept(Kind::Event, &number.to_string()).await;
+    }
+    scene.accept_leased(Kind::Event, "in hand").await;
+    assert_eq!(due(NOW, 5).await, [(scene.endpoint, 3), (other, 0)]);
+    assert_eq!(due(NOW, 2).await, [(scene.endpoint, 2), (other, 0)]);
+    assert_eq!(due(NOW.before(Duration::from_secs(1)), 5).await[0].1, 0, "not yet");
+    assert_eq!(due(NOW.after(limits::EVENT_LIFE), 5).await[0].1, 0, "too late");
 }
 
 pub async fn no_more_is_taken_than_there_are_slots(scene: &Scene) {

@@ -9,6 +9,7 @@ mod engine;
 mod inbox;
 mod installations;
 mod outbox;
+mod postgres;
 mod scene;
 mod sessions;
 mod sqlite;
@@ -20,7 +21,7 @@ macro_rules! contract {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    let engine = $open();
+                    let engine = $open().await;
                     crate::$room::$test(&crate::scene::Scene::on(&engine).await).await;
                 }
             )*
@@ -32,6 +33,9 @@ macro_rules! on_every_engine {
     ($($tests:tt)*) => {
         mod on_sqlite {
             contract! { crate::engine::sqlite: $($tests)* }
+        }
+        mod on_postgres {
+            contract! { crate::engine::postgres: $($tests)* }
         }
     };
 }
@@ -52,6 +56,7 @@ on_every_engine! {
     },
     deliveries::{
         two_takers_share_the_work,
+        what_is_due_is_counted_up_to_the_slots,
         no_more_is_taken_than_there_are_slots,
         a_retry_waits_for_its_time,
         who_comes_late_is_fenced,

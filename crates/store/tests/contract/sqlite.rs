@@ -13,18 +13,18 @@ use tautline_store::sqlite::{OpenError, SqliteOptions};
 use tautline_store::{Keyring, SqliteStore};
 use tokio::sync::Semaphore;
 
-use crate::engine::{keyring, sqlite, sqlite_with};
+use crate::engine::{keyring, sqlite_with};
 use crate::scene::{NOW, Scene, later};
 
 #[tokio::test]
 async fn the_running_settings_are_the_durable_ones() {
-    let readiness = sqlite().store.readiness(NOW).await.unwrap();
+    let readiness = sqlite_with(None).store.readiness(NOW).await.unwrap();
     assert_eq!(readiness.durability, "journal_mode=wal synchronous=FULL");
 }
 
 #[tokio::test]
 async fn nothing_readable_rests_in_the_file() {
-    let engine = sqlite();
+    let engine = sqlite_with(None);
     let scene = Scene::on(&engine).await;
     let mut incoming = scene.incoming(Some(&scene.acme), Kind::Event, "message", NOW);
     let request = tautline_core::inbox::Request {
@@ -34,7 +34,7 @@ async fn nothing_readable_rests_in_the_file() {
     incoming.request = Arc::new(request);
     scene.store.request_accept(incoming).await.unwrap();
     let mut found_the_row = false;
-    for entry in fs::read_dir(engine.dir.path()).unwrap() {
+    for entry in fs::read_dir(engine.ground.dir()).unwrap() {
         let content = fs::read(entry.unwrap().path()).unwrap();
         let has = |needle: &[u8]| content.windows(needle.len()).any(|window| window == needle);
         found_the_row |= has(b"message");
@@ -87,8 +87,8 @@ async fn requests_that_wait_together_share_a_commit() {
 
 #[test]
 fn a_second_server_is_refused() {
-    let engine = sqlite();
-    let path = engine.dir.path().join("tautline.db");
+    let engine = sqlite_with(None);
+    let path = engine.ground.dir().join("tautline.db");
     let again = SqliteStore::open(SqliteOptions { path, commit_gate: None }, keyring());
     assert!(matches!(again.err(), Some(OpenError::InUse { .. })));
 }
@@ -118,10 +118,10 @@ fn a_path_that_cannot_be_used_is_named() {
 #[tokio::test]
 async fn only_the_owner_can_read_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
-    let engine = sqlite();
+    let engine = sqlite_with(None);
     let scene = Scene::on(&engine).await;
     scene.accept(Kind::Event, "message").await;
-    for entry in fs::read_dir(engine.dir.path()).unwrap() {
+    for entry in fs::read_dir(engine.ground.dir()).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
     }
@@ -129,12 +129,12 @@ async fn only_the_owner_can_read_the_files() {
 
 #[tokio::test]
 async fn without_the_key_what_waits_goes_on_waiting() {
-    let engine = sqlite();
+    let engine = sqlite_with(None);
     let scene = Scene::on(&engine).await;
     scene.accept(Kind::Event, "message").await;
-    let (endpoint, path) = (scene.endpoint, engine.dir.path().join("tautline.db"));
+    let (endpoint, path) = (scene.endpoint, engine.ground.dir().join("tautline.db"));
     drop(scene);
-    let crate::engine::Engine { store, dir } = engine;
+    let crate::engine::Engine { store, ground } = engine;
     drop(store);
     let reopen = |keys: Arc<Keyring>| {
         SqliteStore::open(SqliteOptions { path: path.clone(), commit_gate: None }, keys).unwrap()
@@ -150,18 +150,18 @@ async fn without_the_key_what_waits_goes_on_waiting() {
     let with = reopen(keyring());
     let taken = take(&with, 20 * 60).await;
     assert_eq!((taken.len(), taken[0].attempt), (1, 1), "nothing was lost and no attempt used up");
-    drop(dir);
+    drop(ground);
 }
 
 #[tokio::test]
 async fn without_the_key_a_message_goes_on_waiting() {
-    let engine = sqlite();
+    let engine = sqlite_with(None);
     let scene = Scene::on(&engine).await;
     let message = crate::outbox::new(&scene.acme, "C1", "later");
     scene.store.message_accept(message, None).await.unwrap();
-    let path = engine.dir.path().join("tautline.db");
+    let path = engine.ground.dir().join("tautline.db");
     drop(scene);
-    let crate::engine::Engine { store, dir } = engine;
+    let crate::engine::Engine { store, ground } = engine;
     drop(store);
     let reopen = |keys: Arc<Keyring>| {
         SqliteStore::open(SqliteOptions { path: path.clone(), commit_gate: None }, keys).unwrap()
@@ -175,12 +175,12 @@ async fn without_the_key_a_message_goes_on_waiting() {
     let with = reopen(keyring());
     let claimed = with.message_claim(later(1200), later(1230), 10).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].attempt), (1, 1), "nothing was lost and no attempt used up");
-    drop(dir);
+    drop(ground);
 }
 
 #[tokio::test]
 async fn a_reader_that_is_given_up_gives_its_connection_back() {
-    let engine = sqlite();
+    let engine = sqlite_with(None);
     let scene = Scene::on(&engine).await;
     for _ in 0..50 {
         // Asked once, and dropped while the answer is on its way.
@@ -197,12 +197,12 @@ fn futures_poll<F: Future>(asking: std::pin::Pin<&mut F>) -> bool {
 
 #[tokio::test]
 async fn another_key_opens_nothing_and_the_row_is_named() {
-    let engine = sqlite();
+    let engine = sqlite_with(None);
     let scene = Scene::on(&engine).await;
     let id = scene.accept(Kind::Event, "message").await.request.id;
-    let (acme, path) = (scene.acme.clone(), engine.dir.path().join("tautline.db"));
+    let (acme, path) = (scene.acme.clone(), engine.ground.dir().join("tautline.db"));
     drop(scene);
-    let dir = engine.dir;
+    let ground = engine.ground;
     drop(engine.store);
     let other = Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng)));
     let store = SqliteStore::open(SqliteOptions { path, commit_gate: None }, other).unwrap();
@@ -211,5 +211,5 @@ async fn another_key_opens_nothing_and_the_row_is_named() {
     assert!(error.to_string().contains(&id.to_string()), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("\"test\"") && cause.contains("TAUTLINE_ENCRYPTION_KEYS"), "{cause}");
-    drop(dir);
+    drop(ground);
 }

@@ -1,17 +1,14 @@
 //! `tautline serve`.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tautline_server::core::{SystemClock, SystemRng};
+use tautline_server::core::{Clock as _, SystemClock, SystemRng};
 use tautline_server::{Ports, Server};
-use tautline_store::SqliteStore;
-use tautline_store::sqlite::SqliteOptions;
 
-use crate::config::{Database, Environment, GatewayConfig, keyring, make_private};
-use crate::{lifecycle, logging};
+use crate::config::{Database, Environment, GatewayConfig, MAKE_KEY, keyring, make_private};
+use crate::{lifecycle, logging, store};
 
 pub(crate) async fn run(environment: &Environment) -> anyhow::Result<()> {
     logging::start(environment, "info")?;
@@ -25,21 +22,21 @@ pub(crate) async fn run(environment: &Environment) -> anyhow::Result<()> {
     let listener = lifecycle::bind(config.listen, "TAUTLINE_LISTEN").await?;
     make_private(&config.data_dir)?;
     let rng = Arc::new(SystemRng);
-    let vault = Arc::new(keyring(config.encryption_keys.as_ref(), &config.data_dir, rng.clone())?);
-    let Database::Sqlite(path) = config.database;
-    let path = path.unwrap_or_else(|| config.data_dir.join("tautline.db"));
-    let store = Arc::new(open_store(&path, vault.clone())?);
-    let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
-    let server = Server::new(config.settings, ports, HashMap::new()).await?;
     let stop = lifecycle::stop_on_signal()?;
+    if config.encryption_keys.is_none() && matches!(config.database, Database::Postgres(_)) {
+        // A key made here would be one that no other replica has.
+        tracing::error!("serving 503 only, as nothing may be stored unsealed: set {MAKE_KEY}");
+        tautline_server::serve_locked(listener, format!("set {MAKE_KEY}"), stop).await;
+        return Ok(());
+    }
+    let vault = Arc::new(keyring(config.encryption_keys.as_ref(), &config.data_dir, rng.clone())?);
+    let store = store::open(&config.database, vault.clone()).await?;
+    let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
+    let readiness =
+        ports.store.readiness(SystemClock.now()).await.context("the store cannot be written to")?;
+    let server = Server::new(config.settings, ports, HashMap::new()).await?;
     let address = listener.local_addr()?;
-    tracing::info!(address = %address, store = %path.display(), "serving");
+    tracing::info!(%address, store = readiness.engine, durability = readiness.durability, "serving");
     server.serve(listener, stop).await;
     Ok(())
-}
-
-/// Opens the embedded store.
-pub(crate) fn open_store(path: &Path, vault: Arc<tautline_store::Keyring>) -> anyhow::Result<SqliteStore> {
-    let options = SqliteOptions { path: path.to_owned(), commit_gate: None };
-    SqliteStore::open(options, vault).context("cannot open the store")
 }

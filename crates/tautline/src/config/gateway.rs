@@ -1,7 +1,7 @@
 //! What `tautline serve` is told by its environment.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +29,12 @@ pub(crate) struct GatewayConfig {
 }
 
 /// Where everything rests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Database {
-    /// A SQLite file; `None` is `tautline.db` in the data directory.
-    Sqlite(Option<PathBuf>),
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database, by its URL: it holds a password.
+    Postgres(SecretString),
 }
 
 /// Something that is off.
@@ -42,7 +44,9 @@ pub(crate) struct Off {
     pub(crate) fix: String,
 }
 
-const MAKE_KEY: &str = "TAUTLINE_ENCRYPTION_KEYS=id:base64, with 32 bytes from: openssl rand -base64 32";
+/// How to come by an encryption key.
+pub(crate) const MAKE_KEY: &str =
+    "TAUTLINE_ENCRYPTION_KEYS=id:base64, with 32 bytes from: openssl rand -base64 32";
 
 impl GatewayConfig {
     /// Reads the environment; says everything that is wrong with it at once.
@@ -95,8 +99,8 @@ impl GatewayConfig {
                 fix: "set TAUTLINE_ADMIN_KEY to 32 or more of A-Z a-z 0-9 _ -".into(),
             });
         }
-        let data_dir = environment.get("TAUTLINE_DATA_DIR", p).map_or("tautline-data".into(), PathBuf::from);
-        let database = database(environment, p);
+        let data_dir = data_dir(environment, p);
+        let database = database(environment, &data_dir, p);
         problems.or(Self { listen, data_dir, database, encryption_keys, settings, off })
     }
 }
@@ -208,21 +212,25 @@ fn is_plain_path(path: &str) -> bool {
     !path.is_empty() && !path.starts_with([':', '?']) && !path.starts_with("file:") && !path.contains('?')
 }
 
-fn database(environment: &Environment, problems: &mut Problems) -> Database {
-    let Some(url) = environment.secret("TAUTLINE_DATABASE_URL", problems) else {
-        return Database::Sqlite(None);
-    };
+/// Reads `TAUTLINE_DATABASE_URL`, for the gateway and for the commands that look after its store.
+pub(crate) fn database(environment: &Environment, data_dir: &Path, problems: &mut Problems) -> Database {
+    let embedded = || Database::Sqlite(data_dir.join("tautline.db"));
+    let Some(url) = environment.secret("TAUTLINE_DATABASE_URL", problems) else { return embedded() };
     match url.split_once("://") {
-        Some(("sqlite", path)) if is_plain_path(path) => Database::Sqlite(Some(path.into())),
-        Some(("postgres" | "postgresql", _)) => {
-            problems.add("TAUTLINE_DATABASE_URL names PostgreSQL, which this version cannot use; unset it, or use sqlite://PATH");
-            Database::Sqlite(None)
-        }
+        Some(("sqlite", path)) if is_plain_path(path) => Database::Sqlite(path.into()),
+        Some(("postgres" | "postgresql", _)) => Database::Postgres(url.into()),
         _ => {
-            problems.add("TAUTLINE_DATABASE_URL is not sqlite://PATH, the path being that of a plain file");
-            Database::Sqlite(None)
+            problems.add(
+                "TAUTLINE_DATABASE_URL is neither sqlite://PATH, the path being that of a plain file, nor postgres://USER:PASSWORD@HOST/DATABASE",
+            );
+            embedded()
         }
     }
+}
+
+/// Where the gateway keeps its files.
+pub(crate) fn data_dir(environment: &Environment, problems: &mut Problems) -> PathBuf {
+    environment.get("TAUTLINE_DATA_DIR", problems).map_or("tautline-data".into(), PathBuf::from)
 }
 
 #[cfg(test)]

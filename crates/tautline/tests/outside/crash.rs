@@ -8,9 +8,16 @@ use tokio::sync::Notify;
 use crate::support::{Browser, Gateway, GatewaySetup, OK, Receiver, Reply, Slack, eventually, signed};
 
 async fn scene(reply: Reply) -> (Slack, Gateway, Receiver, String) {
+    scene_on(reply, |setup| setup).await
+}
+
+async fn scene_on(
+    reply: Reply,
+    store: impl FnOnce(GatewaySetup) -> GatewaySetup,
+) -> (Slack, Gateway, Receiver, String) {
     let slack = Slack::start().await;
     let receiver = Receiver::start(slack.address.port(3000), reply).await;
-    let gateway = GatewaySetup::of(&slack)
+    let gateway = store(GatewaySetup::of(&slack))
         .with("TAUTLINE_FORWARD_URL", &receiver.url)
         .with("TAUTLINE_FORWARD_SECRET", "app-secret")
         .start();
@@ -121,7 +128,7 @@ async fn futures(senders: impl Iterator<Item = impl Future<Output = ()>>, killin
 
 #[tokio::test]
 async fn while_the_store_cannot_commit_slack_is_not_told_ok() {
-    let (slack, gateway, _receiver, key) = scene(Reply::Say(OK)).await;
+    let (slack, gateway, _receiver, key) = scene_on(Reply::Say(OK), GatewaySetup::on_sqlite).await;
     // Somebody else holds the file's write lock: commits have to wait.
     let other = rusqlite::Connection::open(gateway.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();

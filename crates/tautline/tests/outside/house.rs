@@ -16,6 +16,10 @@ const ARROWS: &[(&str, &str)] = &[
     ("tautline-store", "tautline-slack"),
     ("tautline-core", "tautline-slack"),
     ("tautline-sim", "tautline-slack"),
+    // What tests stand on; the product does not.
+    ("tautline", "tautline-testing"),
+    ("tautline-store", "tautline-testing"),
+    ("xtask", "tautline-testing"),
 ];
 
 fn metadata() -> Value {

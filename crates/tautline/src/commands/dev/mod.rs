@@ -26,9 +26,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::data::DevData;
-use crate::commands::serve::open_store;
-use crate::config::{Environment, local_url};
-use crate::{lifecycle, logging};
+use crate::config::{Database, Environment, local_url};
+use crate::{lifecycle, logging, store};
 
 /// Run a gateway and a simulated Slack, with nothing to configure.
 #[derive(Args)]
@@ -88,7 +87,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
     .context("cannot use what the simulated Slack kept in slack.json; start over with --fresh")?;
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let vault = Arc::new(Keyring::single("dev", data.encryption_key(), rng.clone()));
-    let store: Arc<dyn Store> = Arc::new(open_store(&data.file("tautline.db"), vault.clone())?);
+    let store = store::open(&Database::Sqlite(data.file("tautline.db")), vault.clone()).await?;
     let dashboard = furnish(store.as_ref(), &data, &public_url, rng.as_ref()).await?;
     let connected = connected(store.as_ref()).await?;
     let handlers = match options.forward {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tautline_testing::{Cluster, Database};
 use tempfile::TempDir;
 
 use super::{Address, Process, Slack, http};
@@ -16,9 +17,18 @@ const PORT: u16 = 8080;
 pub const ENCRYPTION_KEYS: &str = "k1:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
 
 /// How a gateway is started.
+#[derive(Clone)]
 pub struct GatewaySetup {
     address: Address,
+    store: Ground,
     variables: Vec<(String, String)>,
+}
+
+/// What its store stands on.
+#[derive(Clone)]
+enum Ground {
+    Sqlite,
+    Postgres(Database),
 }
 
 /// A running gateway with a data directory of its own.
@@ -32,7 +42,7 @@ pub struct Gateway {
 impl GatewaySetup {
     /// Nothing set but the address and the key.
     pub fn bare(address: Address) -> Self {
-        let setup = Self { address, variables: Vec::new() };
+        let setup = Self { address, store: Ground::Sqlite, variables: Vec::new() };
         setup
             .with("TAUTLINE_LISTEN", &address.port(PORT).to_string())
             .with("TAUTLINE_PUBLIC_URL", &address.url(PORT))
@@ -40,8 +50,27 @@ impl GatewaySetup {
             .with("TAUTLINE_LOG", "warn,tautline=info,tautline_server=debug")
     }
 
-    /// Everything set that a Slack app brings, with Slack simulated.
+    /// Everything set that a Slack app brings, with Slack simulated. On the engine that this run is about: SQLite,
+    /// or with `TAUTLINE_TEST_STORE=postgres` the other.
     pub fn of(slack: &Slack) -> Self {
+        let setup = Self::on_either(slack);
+        match std::env::var_os("TAUTLINE_TEST_STORE") {
+            Some(store) if store == "postgres" => setup.on_postgres(Cluster::shared().database()),
+            _ => setup,
+        }
+    }
+
+    /// On SQLite, whatever this run is about.
+    pub fn on_sqlite(self) -> Self {
+        Self { store: Ground::Sqlite, ..self }
+    }
+
+    /// On a PostgreSQL database, whatever this run is about.
+    pub fn on_postgres(self, database: Database) -> Self {
+        Self { store: Ground::Postgres(database), ..self }
+    }
+
+    fn on_either(slack: &Slack) -> Self {
         slack
             .variables()
             .into_iter()
@@ -73,6 +102,9 @@ impl GatewaySetup {
     pub fn launch(&self, data: &Path) -> Process {
         let mut command = tautline();
         command.arg("serve").env("TAUTLINE_DATA_DIR", data).current_dir(data);
+        if let Ground::Postgres(database) = &self.store {
+            command.env("TAUTLINE_DATABASE_URL", database.url());
+        }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         Process::start(&mut command)
     }
@@ -94,14 +126,30 @@ impl Gateway {
         self.data().join("tautline.db")
     }
 
+    /// Everything that is in the database, if it is PostgreSQL's.
+    pub fn dump(&self) -> Option<Vec<u8>> {
+        match &self.setup.store {
+            Ground::Sqlite => None,
+            Ground::Postgres(database) => Some(database.dump()),
+        }
+    }
+
     /// `kill -9`, and what was said until then.
     pub fn kill(&mut self) -> String {
         self.process.kill();
         self.process.said()
     }
 
-    /// Starts it again on what it left.
+    /// Starts it again on what it left. On PostgreSQL, where others may be at work, the dead one's leases have to run
+    /// out first: they have by then.
     pub fn restart(&mut self) {
+        if let Ground::Postgres(database) = &self.setup.store {
+            database.sql(
+                "UPDATE deliveries SET leased_until = 0 WHERE state = 'leased';
+                 UPDATE lanes SET leased_until = 0 WHERE leased_until IS NOT NULL;
+                 UPDATE inbox SET received_at = received_at - 60000000 WHERE answer = 'waiting'",
+            );
+        }
         self.process = self.setup.launch(self.data.path());
         self.process.wait_for("serving");
     }

@@ -1,0 +1,103 @@
+//! How values of several parts are told in columns. The same words on both engines.
+
+use bytes::Bytes;
+use tautline_core::TenantId;
+use tautline_core::access::Scope;
+use tautline_core::delivery::{Answer, AttemptResult, DeliveryState};
+use tautline_core::endpoint::{Filter, Target, TenantSet};
+use tautline_core::schedule::Next;
+
+/// Scopes, as a list with commas.
+pub(crate) fn scopes(scopes: &[Scope]) -> String {
+    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")
+}
+
+/// Reads [`scopes`].
+pub(crate) fn read_scopes(list: &str) -> Option<Vec<Scope>> {
+    list.split(',').map(Scope::from_name).collect()
+}
+
+/// Where an endpoint is: `target` and `url`.
+pub(crate) fn target(target: &Target) -> (&'static str, Option<&str>) {
+    match target {
+        Target::InProcess => ("in_process", None),
+        Target::Slack { url } => ("slack", Some(url.as_str())),
+    }
+}
+
+/// Reads [`target`].
+pub(crate) fn read_target(target: &str, url: Option<&str>) -> Option<Target> {
+    match target {
+        "in_process" => Some(Target::InProcess),
+        "slack" => Some(Target::Slack { url: url?.parse().ok()? }),
+        _ => None,
+    }
+}
+
+/// Filters, as a JSON list.
+pub(crate) fn filters(filters: &[Filter]) -> String {
+    let filters = filters.iter().map(ToString::to_string).collect::<Vec<_>>();
+    serde_json::to_string(&filters).expect("texts are JSON")
+}
+
+/// Reads [`filters`].
+pub(crate) fn read_filters(json: &str) -> Option<Vec<Filter>> {
+    let texts: Vec<String> = serde_json::from_str(json).ok()?;
+    texts.iter().map(|text| text.parse().ok()).collect()
+}
+
+/// Reads a JSON list of tenants; `["*"]` is every tenant.
+pub(crate) fn read_tenants(json: &str) -> Option<TenantSet> {
+    let texts: Vec<String> = serde_json::from_str(json).ok()?;
+    match texts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["*"] => Some(TenantSet::All),
+        named => {
+            named.iter().map(|id| id.parse().ok()).collect::<Option<Vec<TenantId>>>().map(TenantSet::Only)
+        }
+    }
+}
+
+/// What follows an attempt: `state`, `next_at` and `dead_reason`.
+pub(crate) fn next(next: &Next) -> (DeliveryState, Option<i64>, Option<&'static str>) {
+    match next {
+        Next::Delivered => (DeliveryState::Delivered, None, None),
+        Next::Retry { at } => (DeliveryState::Ready, Some(at.as_micros()), None),
+        Next::Dead { reason } => (DeliveryState::Dead, None, Some(reason.as_str())),
+    }
+}
+
+/// How an attempt ended: `outcome`, the answer with its columns, and `error`.
+pub(crate) fn result(result: Option<&AttemptResult>) -> (&'static str, Option<&Answer>, Option<&str>) {
+    match result {
+        Some(AttemptResult::Answered(answer)) => ("answered", Some(answer), None),
+        Some(AttemptResult::Refused { answer, .. }) => ("refused", Some(answer), None),
+        Some(AttemptResult::NotReached { error }) => ("not_reached", None, Some(error)),
+        Some(AttemptResult::Unknown { error }) => ("unknown", None, Some(error)),
+        None => ("interrupted", None, None),
+    }
+}
+
+/// The columns of an attempt's end, as they stand in the table.
+pub(crate) struct Result {
+    pub(crate) outcome: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) sealed_answer: Option<Vec<u8>>,
+    pub(crate) error: Option<String>,
+}
+
+impl Result {
+    /// Reads [`result`], with the answer's body opened.
+    pub(crate) fn open(self, body: Bytes) -> Option<AttemptResult> {
+        let answer =
+            Answer { status: self.status.unwrap_or_default(), content_type: self.content_type, body };
+        let error = self.error.unwrap_or_default();
+        match self.outcome.as_str() {
+            "answered" => Some(AttemptResult::Answered(answer)),
+            "refused" => Some(AttemptResult::Refused { answer, retry_after: None }),
+            "not_reached" => Some(AttemptResult::NotReached { error }),
+            "unknown" => Some(AttemptResult::Unknown { error }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Requests made durable: three statements for however many came together.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::Row as _;
+use tautline_core::delivery::DeliveryState;
+use tautline_core::inbox::{Accepted, Incoming};
+use uuid::Uuid;
+
+use super::clock::DatabaseClock;
+use super::database::{Sql, Tx, sql};
+use super::failure::{Work, unavailable};
+use super::group::Together;
+use super::value;
+
+/// A request, with its body sealed by the caller's task.
+pub(super) struct Accept {
+    pub(super) incoming: Incoming,
+    pub(super) sealed_body: Vec<u8>,
+}
+
+pub(super) struct Accepting {
+    pub(super) clock: Arc<DatabaseClock>,
+}
+
+impl Together for Accepting {
+    type Item = Accept;
+    type Outcome = Accepted;
+
+    async fn run(&self, tx: &mut Tx, all: &[Arc<Accept>]) -> Work<Vec<Accepted>> {
+        let mut new = tx
+            .all(see(all), |row| row.try_get::<Vec<u8>, _>("key"))
+            .await?
+            .into_iter()
+            .collect::<HashSet<_>>();
+        // The same key may be there twice: the first is new, and takes it.
+        let outcomes = all.iter().map(|accept| {
+            if new.remove(accept.incoming.seen.0.as_slice()) {
+                Accepted::Stored
+            } else {
+                Accepted::AlreadySeen
+            }
+        });
+        let outcomes = outcomes.collect::<Vec<_>>();
+        let stored = all.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Accepted::Stored);
+        let stored = stored.map(|(accept, _)| accept.as_ref()).collect::<Vec<_>>();
+        if !stored.is_empty() {
+            let kept = tx.execute(keep(&stored)).await?;
+            if kept < stored.len() as u64 {
+                return Err(unavailable("the tenant is not known").into());
+            }
+            if stored.iter().any(|accept| !accept.incoming.deliveries.is_empty()) {
+                tx.execute(self.deliver(&stored)).await?;
+            }
+        }
+        Ok(outcomes)
+    }
+}
+
+/// In the order of the keys, so that two replicas that see the same ones wait for each other in one direction.
+fn see(all: &[Arc<Accept>]) -> Sql {
+    let keys = all.iter().map(|accept| accept.incoming.seen.0.to_vec()).collect::<Vec<_>>();
+    let times = all.iter().map(|accept| accept.incoming.request.received_at.as_micros()).collect::<Vec<_>>();
+    sql("INSERT INTO seen (key, seen_at) SELECT * FROM unnest($1::bytea[], $2::bigint[]) ORDER BY 1
+         ON CONFLICT DO NOTHING RETURNING key")
+    .bind(keys)
+    .bind(times)
+}
+
+/// A request of a tenant that is not (or no longer) there is not kept.
+fn keep(stored: &[&Accept]) -> Sql {
+    macro_rules! each {
+        (|$accept:ident, $request:ident| $value:expr) => {
+            stored
+                .iter()
+                .map(|$accept| {
+                    let $request = &$accept.incoming.request;
+                    $value
+                })
+                .collect::<Vec<_>>()
+        };
+    }
+    sql("INSERT INTO inbox (id, tenant_id, installation_id, kind, name, slack_id, team_id, received_at, expires_at,
+           content_type, sealed_body, answer)
+         SELECT i.* FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+           $8::bigint[], $9::bigint[], $10::text[], $11::bytea[], $12::text[])
+           AS i (id, tenant_id, installation_id, kind, name, slack_id, team_id, received_at, expires_at,
+             content_type, sealed_body, answer)
+         WHERE i.tenant_id IS NULL OR EXISTS (SELECT FROM tenants t WHERE t.id = i.tenant_id)")
+    .bind(each!(|accept, request| value::uuid(request.id.as_bytes())))
+    .bind(each!(|accept, request| request.tenant.as_ref().map(ToString::to_string)))
+    .bind(each!(|accept, request| request.installation.map(|id| value::uuid(id.as_bytes()))))
+    .bind(each!(|accept, request| request.kind.as_str()))
+    .bind(each!(|accept, request| value::text(&request.name)))
+    .bind(each!(|accept, request| value::text_opt(request.slack_id.as_deref())))
+    .bind(each!(|accept, request| value::text_opt(request.team_id.as_deref())))
+    .bind(each!(|accept, request| request.received_at.as_micros()))
+    .bind(each!(|accept, request| request.expires_at.as_micros()))
+    .bind(each!(|accept, request| value::text_opt(request.content_type.as_deref())))
+    .bind(stored.iter().map(|accept| accept.sealed_body.clone()).collect::<Vec<_>>())
+    .bind(each!(|accept, _request| accept.incoming.answer.as_str()))
+}
+
+/// The columns of the deliveries, one list each.
+#[derive(Default)]
+struct Columns {
+    ids: Vec<Uuid>,
+    tenants: Vec<String>,
+    requests: Vec<Uuid>,
+    endpoints: Vec<Uuid>,
+    answers: Vec<bool>,
+    states: Vec<&'static str>,
+    attempts: Vec<i64>,
+    next_at: Vec<Option<i64>>,
+    leased_until: Vec<Option<i64>>,
+    expires_at: Vec<i64>,
+}
+
+impl Accepting {
+    fn deliver(&self, stored: &[&Accept]) -> Sql {
+        let mut c = Columns::default();
+        for accept in stored {
+            let request = &accept.incoming.request;
+            let Some(tenant) = &request.tenant else { continue };
+            for delivery in &accept.incoming.deliveries {
+                let (state, attempt, next_at) = match delivery.leased_until {
+                    Some(_) => (DeliveryState::Leased, 1, None),
+                    None => (DeliveryState::Ready, 0, Some(request.received_at.as_micros())),
+                };
+                c.ids.push(value::uuid(delivery.id.as_bytes()));
+                c.tenants.push(tenant.to_string());
+                c.requests.push(value::uuid(request.id.as_bytes()));
+                c.endpoints.push(value::uuid(delivery.endpoint.as_bytes()));
+                c.answers.push(delivery.answers);
+                c.states.push(state.as_str());
+                c.attempts.push(attempt);
+                c.next_at.push(next_at);
+                c.leased_until.push(delivery.leased_until.map(|until| self.clock.database_us(until)));
+                c.expires_at.push(request.expires_at.as_micros());
+            }
+        }
+        sql("INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at,
+               leased_until, expires_at)
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[],
+               $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])")
+        .bind(c.ids)
+        .bind(c.tenants)
+        .bind(c.requests)
+        .bind(c.endpoints)
+        .bind(c.answers)
+        .bind(c.states)
+        .bind(c.attempts)
+        .bind(c.next_at)
+        .bind(c.leased_until)
+        .bind(c.expires_at)
+    }
+}

@@ -1,0 +1,178 @@
+//! Connections and transactions.
+//!
+//! Everything runs in a transaction, and no statement is prepared by name: so it does not matter which of a
+//! pooler's connections the next transaction meets (PgBouncer's transaction mode, say). A transaction that does
+//! not end well takes its connection with it: what state that is in, nobody knows.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Executor as _, Postgres, Row as _};
+use tautline_core::StoreResult;
+use tokio::time::timeout;
+
+use super::failure::{Failure, Work};
+use crate::limits::{POSTGRES_ACQUIRE, POSTGRES_ANSWER};
+
+pub(super) type Sql = Query<'static, Postgres, PgArguments>;
+
+/// A statement, prepared for this once.
+pub(super) fn sql(text: &'static str) -> Sql {
+    sqlx::query(text).persistent(false)
+}
+
+/// `READ COMMITTED`, with a bound of the server's own, in case we are gone. And durable, however the database is
+/// set: an acknowledgement that does not wait for the disk is none.
+const WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '10s'; SET LOCAL synchronous_commit = on";
+/// The same where it waits for more than our own disk: for a standby that applied the commit, say.
+const WRITE_AS_SET: &str = "BEGIN; SET LOCAL statement_timeout = '10s'";
+/// All that one read looks at is of one moment.
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10s'";
+
+/// Migrations take the time they need, and wait for another replica's.
+const MIGRATE: &str = "BEGIN; SET LOCAL synchronous_commit = on";
+
+/// Reads what a connection's URL says. The error does not repeat it: it holds a password.
+pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, sqlx::Error> {
+    let options: PgConnectOptions = url.expose_secret().parse()?;
+    // Poolers refuse what they do not know among the parameters of a new connection.
+    let options = options.statement_cache_capacity(0).extra_float_digits(None).application_name("tautline");
+    Ok(sqlx::ConnectOptions::disable_statement_logging(options))
+}
+
+/// Where the database is, as a person knows it.
+pub(super) fn place(options: &PgConnectOptions) -> String {
+    let host =
+        options.get_socket().map_or(options.get_host().to_owned(), |socket| socket.display().to_string());
+    format!("{host}:{}/{}", options.get_port(), options.get_database().unwrap_or(options.get_username()))
+}
+
+/// Whether a commit, as the database is set, waits for the disk at least. It may wait for more.
+pub(super) async fn is_durable_as_set(options: &PgConnectOptions) -> Work<bool> {
+    let mut tx = Database::new(options, 1, true).read().await?;
+    let setting = sql("SELECT current_setting('synchronous_commit') <> 'off' AS durable");
+    let durable = tx.one(setting, |row| row.try_get("durable")).await?;
+    Ok(tx.finish(durable).await?)
+}
+
+/// A pool of connections.
+#[derive(Clone)]
+pub(super) struct Database {
+    pool: PgPool,
+    write: &'static str,
+}
+
+impl Database {
+    pub(super) fn new(options: &PgConnectOptions, connections: u32, durable_as_set: bool) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(POSTGRES_ACQUIRE)
+            .connect_lazy_with(options.clone());
+        Self { pool, write: if durable_as_set { WRITE_AS_SET } else { WRITE } }
+    }
+
+    /// Begins a transaction that writes.
+    pub(super) async fn write(&self) -> Work<Tx> {
+        self.begin(self.write).await
+    }
+
+    /// Begins a transaction that reads.
+    pub(super) async fn read(&self) -> Work<Tx> {
+        self.begin(READ).await
+    }
+
+    /// Begins a transaction without a limit of time.
+    pub(super) async fn write_patiently(&self) -> Work<Tx> {
+        let mut tx = self.begin(MIGRATE).await?;
+        tx.patience = Duration::MAX;
+        Ok(tx)
+    }
+
+    async fn begin(&self, begin: &'static str) -> Work<Tx> {
+        let mut tx = Tx { connection: Some(self.pool.acquire().await?), patience: POSTGRES_ANSWER };
+        tx.script(begin).await?;
+        Ok(tx)
+    }
+}
+
+/// A transaction. Dropped before its end, it is rolled back by closing the connection.
+pub(super) struct Tx {
+    connection: Option<PoolConnection<Postgres>>,
+    patience: Duration,
+}
+
+impl Tx {
+    /// Runs a statement; how many rows it changed.
+    pub(super) async fn execute(&mut self, statement: Sql) -> Work<u64> {
+        let (connection, patience) = self.connection();
+        Ok(in_time(patience, statement.execute(connection)).await?.rows_affected())
+    }
+
+    /// Runs several statements that are a text of our own.
+    pub(super) async fn script(&mut self, text: &'static str) -> Work<()> {
+        let (connection, patience) = self.connection();
+        in_time(patience, connection.execute(sqlx::raw_sql(text))).await?;
+        Ok(())
+    }
+
+    /// All rows, read.
+    pub(super) async fn all<T>(
+        &mut self,
+        statement: Sql,
+        read: impl FnMut(&PgRow) -> sqlx::Result<T>,
+    ) -> Work<Vec<T>> {
+        let (connection, patience) = self.connection();
+        let rows = in_time(patience, statement.fetch_all(connection)).await?;
+        Ok(rows.iter().map(read).collect::<sqlx::Result<_>>()?)
+    }
+
+    /// The first row, if any, read.
+    pub(super) async fn maybe<T>(
+        &mut self,
+        statement: Sql,
+        read: impl FnOnce(&PgRow) -> sqlx::Result<T>,
+    ) -> Work<Option<T>> {
+        let (connection, patience) = self.connection();
+        let row = in_time(patience, statement.fetch_optional(connection)).await?;
+        Ok(row.as_ref().map(read).transpose()?)
+    }
+
+    /// The one row there is, read.
+    pub(super) async fn one<T>(
+        &mut self,
+        statement: Sql,
+        read: impl FnOnce(&PgRow) -> sqlx::Result<T>,
+    ) -> Work<T> {
+        Ok(self.maybe(statement, read).await?.ok_or(sqlx::Error::RowNotFound)?)
+    }
+
+    /// Commits; what it came to is only then worth anything.
+    pub(super) async fn finish<T>(mut self, outcome: T) -> StoreResult<T> {
+        self.script("COMMIT").await?;
+        drop(self.connection.take());
+        Ok(outcome)
+    }
+
+    fn connection(&mut self) -> (&mut PgConnection, Duration) {
+        (self.connection.as_mut().expect("the connection is there until the end"), self.patience)
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+/// No answer may keep anybody for ever: the network between us may be gone without a word.
+async fn in_time<T>(patience: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> Work<T> {
+    match timeout(patience, answer).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(Failure::TimedOut),
+    }
+}

@@ -1,0 +1,64 @@
+//! PostgreSQL's errors, told as the store's.
+
+use tautline_core::StoreError;
+
+/// What a piece of work comes to.
+pub(super) type Work<T> = Result<T, Failure>;
+
+/// Why it did not work.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Postgres(sqlx::Error),
+    Store(StoreError),
+    /// No answer in time. What was under way may or may not have happened.
+    TimedOut,
+}
+
+impl Failure {
+    /// Whether it lies in what was asked and not in the database: then others, asked apart, may succeed.
+    pub(super) fn is_of_the_work(&self) -> bool {
+        match self {
+            Self::Store(_) => true,
+            Self::TimedOut => false,
+            // Bad data, a broken constraint, a row too large, and those that two transactions do to each other.
+            Self::Postgres(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| ["22", "23", "40", "54"].iter().any(|class| code.starts_with(class))),
+            Self::Postgres(error) => {
+                matches!(
+                    error,
+                    sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound
+                )
+            }
+        }
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Store(error) => error,
+            Failure::TimedOut => unavailable("the database did not answer in time"),
+            Failure::Postgres(error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))) => {
+                Self::Corrupt(error.into())
+            }
+            Failure::Postgres(error) => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+pub(super) fn unavailable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
+    StoreError::Unavailable(why.into())
+}

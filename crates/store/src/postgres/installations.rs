@@ -1,0 +1,239 @@
+//! Installations, and their credentials in the tenant's own schema.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
+use tautline_core::installation::{
+    CredentialKind, Facts, Health, Installation, Installations, Installed, NewInstallation,
+};
+use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
+use tautline_slack::request::Origin;
+use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
+
+use super::database::{Tx, sql};
+use super::failure::{Work, unavailable};
+use super::group::Together;
+use super::{PostgresStore, connects, value};
+use crate::sealed;
+
+macro_rules! columns {
+    () => {
+        "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name, is_enterprise_install, scopes,
+         bot_user_id, bot_id, health, installed_at, updated_at, place"
+    };
+}
+
+#[async_trait]
+impl Installations for PostgresStore {
+    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>> {
+        self.lookups.ask(origin.clone()).await
+    }
+
+    async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {
+        let key = new.facts.key().map_err(unavailable)?.to_string();
+        let mut tx = self.database.write().await?;
+        // Of two tenants that connect one workspace at once, the second waits here and finds the first's.
+        tx.execute(sql("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(value::text(&key)))
+            .await?;
+        let existing = sql(concat!("SELECT ", columns!(), " FROM installations WHERE install_key = $1"));
+        let existing = tx.maybe(existing.bind(value::text(&key)), read).await?;
+        if let Some(existing) = &existing
+            && existing.tenant != new.tenant
+        {
+            let tenant = existing.tenant.clone();
+            return tx.finish(Installed::BelongsToAnother { tenant }).await;
+        }
+        if let Some(link) = new.link
+            && !connects::use_up(&mut tx, &new.tenant, link, now).await?
+        {
+            return tx.finish(Installed::LinkUsed).await;
+        }
+        let installation = Installation {
+            // A re-install keeps the id: what refers to it goes on to.
+            id: existing.as_ref().map_or(new.id, |existing| existing.id),
+            tenant: new.tenant.clone(),
+            facts: new.facts.clone(),
+            health: Health::Connected,
+            installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
+            updated_at: now,
+        };
+        write(&mut tx, &installation, &key).await?;
+        write_credentials(&mut tx, self.vault.as_ref(), installation.id, &new).await?;
+        tx.finish(Installed::Done(Box::new(installation))).await
+    }
+
+    async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>> {
+        let mut tx = self.database.read().await?;
+        let found = sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM installations WHERE tenant_id = $1 AND place = $2 ORDER BY id LIMIT 1"
+        ));
+        let found = tx.maybe(found.bind(tenant.to_string()).bind(value::text(place)), read).await?;
+        tx.finish(found).await
+    }
+
+    async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>> {
+        let mut tx = self.database.read().await?;
+        let found = sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM installations WHERE tenant_id = $1 AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
+        ))
+        .bind(tenant.to_string())
+        .bind(page.after.map(|cursor| value::uuid(&cursor.0)))
+        .bind(i64::from(page.limit) + 1);
+        let found = tx.all(found, read).await?;
+        tx.finish(Page::of(found, page, |installation| *installation.id.as_bytes())).await
+    }
+
+    async fn installation_token(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        kind: CredentialKind,
+    ) -> StoreResult<Option<Token>> {
+        let mut tx = self.database.read().await?;
+        if !enter(&mut tx, tenant, false).await? {
+            return tx.finish(None).await;
+        }
+        let found = sql("SELECT sealed_token FROM credentials WHERE installation_id = $1 AND kind = $2")
+            .bind(value::uuid(installation.as_bytes()))
+            .bind(kind.as_str());
+        let sealed = tx.maybe(found, |row| row.try_get::<Vec<u8>, _>("sealed_token")).await?;
+        let sealed = tx.finish(sealed).await?;
+        let open =
+            |sealed: Vec<u8>| sealed::open_token(self.vault.as_ref(), tenant, installation, kind, &sealed);
+        sealed.map(open).transpose()
+    }
+}
+
+/// Goes into the tenant's schema for the rest of the transaction. `false`: there is none, and none was to be made.
+pub(super) async fn enter(tx: &mut Tx, tenant: &TenantId, make: bool) -> Work<bool> {
+    let enter = sql("SELECT enter_tenant($1, $2) AS entered").bind(tenant.to_string()).bind(make);
+    tx.one(enter, |row| row.try_get("entered")).await
+}
+
+/// Finding the installations that Slack names, for many requests in one query.
+pub(super) struct Lookups;
+
+impl Together for Lookups {
+    type Item = Origin;
+    type Outcome = Option<Installation>;
+
+    async fn run(&self, tx: &mut Tx, origins: &[Arc<Origin>]) -> Work<Vec<Option<Installation>>> {
+        let mut places =
+            origins.iter().flat_map(|origin| origin.places()).map(value::text).collect::<Vec<_>>();
+        places.sort_unstable();
+        places.dedup();
+        let found = sql(concat!("SELECT ", columns!(), " FROM installations WHERE place = ANY($1)"));
+        let mut at = HashMap::<String, Vec<Installation>>::new();
+        let placed = |row: &PgRow| Ok((value::read_text(row, "place")?, read(row)?));
+        for (place, installation) in tx.all(found.bind(places), placed).await? {
+            at.entry(place).or_default().push(installation);
+        }
+        Ok(origins.iter().map(|origin| choose(origin, &at)).collect())
+    }
+}
+
+/// Some legacy payloads name no app. Then the place must have one installation, not one of several.
+fn choose(origin: &Origin, at: &HashMap<String, Vec<Installation>>) -> Option<Installation> {
+    let fits = |found: &&Installation| origin.app.as_ref().is_none_or(|app| *app == found.facts.app);
+    origin.places().into_iter().find_map(|place| {
+        let mut fitting = at.get(place)?.iter().filter(fits);
+        let first = fitting.next()?;
+        fitting.next().is_none().then(|| first.clone())
+    })
+}
+
+async fn write(tx: &mut Tx, installation: &Installation, key: &str) -> Work<()> {
+    let Installation { id, tenant, facts, health, installed_at, updated_at } = installation;
+    let place = key.split_once('/').map_or("", |(_, place)| place);
+    tx.execute(
+        sql("INSERT INTO installations (id, tenant_id, install_key, place, app_id, team_id, team_name,
+               enterprise_id, enterprise_name, is_enterprise_install, scopes, bot_user_id, bot_id, health,
+               installed_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             ON CONFLICT (install_key) DO UPDATE SET
+               team_id = excluded.team_id, team_name = excluded.team_name,
+               enterprise_id = excluded.enterprise_id, enterprise_name = excluded.enterprise_name,
+               is_enterprise_install = excluded.is_enterprise_install, scopes = excluded.scopes,
+               bot_user_id = excluded.bot_user_id, bot_id = excluded.bot_id, health = excluded.health,
+               updated_at = excluded.updated_at")
+        .bind(value::uuid(id.as_bytes()))
+        .bind(tenant.to_string())
+        .bind(value::text(key))
+        .bind(value::text(place))
+        .bind(value::text(facts.app.as_str()))
+        .bind(value::text_opt(facts.team.as_ref().map(TeamId::as_str)))
+        .bind(value::text_opt(facts.team_name.as_deref()))
+        .bind(value::text_opt(facts.enterprise.as_ref().map(EnterpriseId::as_str)))
+        .bind(value::text_opt(facts.enterprise_name.as_deref()))
+        .bind(facts.is_enterprise_install)
+        .bind(value::text(&facts.scopes.join(",")))
+        .bind(value::text_opt(facts.bot_user_id.as_deref()))
+        .bind(value::text_opt(facts.bot_id.as_deref()))
+        .bind(health.as_str())
+        .bind(installed_at.as_micros())
+        .bind(updated_at.as_micros()),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Replaces all credentials: what was not granted again is gone. The generation goes on counting.
+async fn write_credentials(
+    tx: &mut Tx,
+    vault: &dyn Vault,
+    installation: InstallationId,
+    new: &NewInstallation,
+) -> Work<()> {
+    enter(tx, &new.tenant, true).await?;
+    let id = value::uuid(installation.as_bytes());
+    let last = sql("SELECT coalesce(max(generation), 0) AS last FROM credentials WHERE installation_id = $1");
+    let last: i64 = tx.one(last.bind(id), |row| row.try_get("last")).await?;
+    tx.execute(sql("DELETE FROM credentials WHERE installation_id = $1").bind(id)).await?;
+    for credential in &new.credentials {
+        let row = sealed::credential_row(installation, credential.kind);
+        let seal = |field, token: &Token| {
+            vault.seal(sealed::token(&new.tenant, &row, field), token.expose().as_bytes())
+        };
+        tx.execute(
+            sql("INSERT INTO credentials (installation_id, kind, sealed_token, sealed_refresh_token,
+                   expires_at, generation) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(id)
+            .bind(credential.kind.as_str())
+            .bind(seal("token", &credential.token))
+            .bind(credential.refresh_token.as_ref().map(|token| seal("refresh_token", token)))
+            .bind(credential.expires_at.map(Timestamp::as_micros))
+            .bind(last + 1),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+fn read(row: &PgRow) -> sqlx::Result<Installation> {
+    let text = |column| value::read_text_opt(row, column);
+    Ok(Installation {
+        id: InstallationId::from_bytes(value::id(row, "id")?),
+        tenant: value::parsed(row, "tenant_id")?,
+        facts: Facts {
+            app: AppId::new(value::read_text(row, "app_id")?),
+            team: text("team_id")?.map(TeamId::new),
+            team_name: text("team_name")?,
+            enterprise: text("enterprise_id")?.map(EnterpriseId::new),
+            enterprise_name: text("enterprise_name")?,
+            is_enterprise_install: row.try_get("is_enterprise_install")?,
+            scopes: tautline_slack::scopes::parse(&value::read_text(row, "scopes")?),
+            bot_user_id: text("bot_user_id")?,
+            bot_id: text("bot_id")?,
+        },
+        health: value::named(row, "health", Health::from_name)?,
+        installed_at: value::time(row, "installed_at")?,
+        updated_at: value::time(row, "updated_at")?,
+    })
+}

@@ -1,0 +1,60 @@
+//! Migrations: numbered files, each applied once, in one transaction with its number.
+
+use sqlx::Row as _;
+
+use super::database::{Database, Tx, sql};
+use super::failure::{Failure, Work};
+use super::value;
+
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_the_line.sql"), include_str!("migrations/0002_the_dashboard.sql")];
+
+/// Of all that take this lock (of PostgreSQL's advisory ones) one goes on. The number is arbitrary.
+const LOCK: i64 = 7_419_051_902_617;
+
+/// The schema that this version knows.
+pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;
+
+#[derive(Debug)]
+pub(super) enum Error {
+    FromTheFuture { found: u32 },
+    Postgres(Failure),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Postgres(failure)
+    }
+}
+
+/// The schema of a database; 0 for an empty one.
+pub(super) async fn found(tx: &mut Tx) -> Work<u32> {
+    let there = sql("SELECT to_regclass('schema_version') IS NOT NULL AS there");
+    if !tx.one(there, |row| row.try_get::<bool, _>("there")).await? {
+        return Ok(0);
+    }
+    tx.one(sql("SELECT version FROM schema_version"), |row| value::number(row, "version")).await
+}
+
+/// Brings a database to the schema that this version knows. Of several replicas that start together one does it,
+/// and the others wait for it.
+pub(super) async fn migrate(database: &Database) -> Result<(), Error> {
+    let mut tx = database.write_patiently().await?;
+    tx.execute(sql("SELECT pg_advisory_xact_lock($1)").bind(LOCK)).await?;
+    let found = found(&mut tx).await?;
+    // One version ahead is expected during an upgrade: migrations expand first and contract a version later.
+    if found > KNOWN + 1 {
+        return Err(Error::FromTheFuture { found });
+    }
+    if found == 0 {
+        tx.script(
+            "CREATE TABLE schema_version (version bigint NOT NULL); INSERT INTO schema_version VALUES (0)",
+        )
+        .await?;
+    }
+    for (number, migration) in (1_i64..).zip(MIGRATIONS).skip(found as usize) {
+        tx.script(migration).await?;
+        tx.execute(sql("UPDATE schema_version SET version = $1").bind(number)).await?;
+    }
+    Ok(tx.finish(()).await.map_err(Failure::from)?)
+}

@@ -1,0 +1,180 @@
+//! The shared store: one PostgreSQL database, several servers.
+
+mod accept;
+mod attempts;
+mod audit;
+mod clock;
+mod connects;
+mod database;
+mod deliveries;
+mod endpoints;
+mod failure;
+mod finish;
+mod group;
+mod idempotency;
+mod inbox;
+mod installations;
+mod keys;
+mod lanes;
+mod migrate;
+mod outbox;
+mod reap;
+mod sessions;
+mod tenants;
+mod unsent;
+mod value;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use sqlx::Row as _;
+use tautline_core::{Clock, Readiness, Store, StoreError, StoreResult, Timestamp, Vault};
+use tokio::task::AbortHandle;
+
+use accept::Accepting;
+use clock::DatabaseClock;
+use database::{Database, sql};
+use finish::Finishing;
+use group::Group;
+use installations::Lookups;
+
+use crate::limits::{POSTGRES_CLOCK, POSTGRES_CONNECTIONS, POSTGRES_INBOUND_CONNECTIONS};
+
+/// The store in a PostgreSQL database.
+pub struct PostgresStore {
+    /// The connections on Slack's way, apart from the others: nothing else must keep Slack waiting.
+    inbound: Database,
+    database: Database,
+    lookups: Group<Lookups>,
+    accepting: Group<Accepting>,
+    finishing: Group<Finishing>,
+    clock: Arc<DatabaseClock>,
+    comparing: AbortHandle,
+    vault: Arc<dyn Vault>,
+}
+
+/// How to open a store.
+pub struct PostgresOptions {
+    /// `postgres://user:password@host/database`.
+    pub url: SecretString,
+    /// The clock of those who call, compared with the database's now and then. `None` takes the two for the
+    /// same: for tests that own the time.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+/// Why a store does not open. None of these repeats the URL: it holds a password.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The URL cannot be read.
+    #[error("the database URL cannot be used; expected postgres://user:password@host:5432/database")]
+    Url(#[source] sqlx::Error),
+    /// The database does not answer as it should.
+    #[error("cannot use the database at {place}")]
+    Unavailable {
+        /// Host, port and name.
+        place: String,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+    /// A newer Tautline wrote it.
+    #[error(
+        "the database at {place} has schema {found}, and this version knows {known}; use the newer version that wrote it"
+    )]
+    FromTheFuture {
+        /// Host, port and name.
+        place: String,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+}
+
+impl PostgresStore {
+    /// Opens the store, migrating it as needed.
+    pub async fn open(options: PostgresOptions, vault: Arc<dyn Vault>) -> Result<Self, OpenError> {
+        let connect = database::options(&options.url).map_err(OpenError::Url)?;
+        let place = database::place(&connect);
+        let unavailable = |source| OpenError::Unavailable { place: place.clone(), source };
+        let durable =
+            database::is_durable_as_set(&connect).await.map_err(|failure| unavailable(failure.into()))?;
+        let database = Database::new(&connect, POSTGRES_CONNECTIONS, durable);
+        migrate::migrate(&database).await.map_err(|error| match error {
+            migrate::Error::FromTheFuture { found } => {
+                OpenError::FromTheFuture { place: place.clone(), found, known: migrate::KNOWN }
+            }
+            migrate::Error::Postgres(failure) => unavailable(failure.into()),
+        })?;
+        let inbound = Database::new(&connect, POSTGRES_INBOUND_CONNECTIONS, durable);
+        let clock = Arc::new(DatabaseClock::new(options.clock));
+        compare(&database, &clock).await.map_err(unavailable)?;
+        let comparing = tokio::spawn(keep_comparing(database.clone(), clock.clone())).abort_handle();
+        Ok(Self {
+            lookups: Group::start(inbound.clone(), Lookups),
+            accepting: Group::start(inbound.clone(), Accepting { clock: clock.clone() }),
+            finishing: Group::start(database.clone(), Finishing),
+            inbound,
+            database,
+            clock,
+            comparing,
+            vault,
+        })
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.comparing.abort();
+    }
+}
+
+/// Asks the database what time it is.
+async fn compare(database: &Database, clock: &DatabaseClock) -> StoreResult<()> {
+    let mut tx = database.read().await?;
+    let Some(before) = clock.own_now() else { return tx.finish(()).await };
+    let time = sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us");
+    let now_us = tx.one(time, |row| row.try_get("now_us")).await?;
+    clock.compare(before, now_us, clock.own_now().unwrap_or(before));
+    tx.finish(()).await
+}
+
+async fn keep_comparing(database: Database, clock: Arc<DatabaseClock>) {
+    loop {
+        tokio::time::sleep(POSTGRES_CLOCK).await;
+        if let Err(error) = compare(&database, &clock).await {
+            tracing::warn!(%error, "the database's clock could not be read; going by the last reading");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    async fn readiness(&self, now: Timestamp) -> StoreResult<Readiness> {
+        let mut tx = self.inbound.write().await?;
+        // A database that can only be read is not ready: a row is written, and the commit waits for the disk.
+        let written = sql(
+            "INSERT INTO readiness (id, at) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+        );
+        tx.execute(written.bind(now.as_micros())).await?;
+        let schema = migrate::found(&mut tx).await?;
+        let settings = sql("SELECT current_setting('server_version') AS version, format(
+                              'fsync=%s synchronous_commit=%s full_page_writes=%s', current_setting('fsync'),
+                              current_setting('synchronous_commit'), current_setting('full_page_writes')) AS durability");
+        let readiness = tx.one(settings, |row| {
+            let version: String = row.try_get("version")?;
+            Ok(Readiness {
+                engine: format!("PostgreSQL {version}, schema {schema}"),
+                durability: row.try_get("durability")?,
+            })
+        });
+        let readiness = readiness.await?;
+        tx.finish(readiness).await
+    }
+}

@@ -1,0 +1,78 @@
+//! What a dead sender leaves behind, and what waited too long.
+
+use sqlx::postgres::PgRow;
+use tautline_core::delivery::Reap;
+use tautline_core::outbox::MessageState;
+use tautline_core::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
+use tautline_core::{StoreResult, Timestamp, limits};
+
+use super::clock::DatabaseClock;
+use super::database::{Database, Tx, sql};
+use super::failure::Work;
+use super::lanes::{count, read, settle};
+use super::value;
+use crate::limits::REAP_BATCH;
+
+pub(super) async fn reap(
+    database: &Database,
+    clock: &DatabaseClock,
+    now: Timestamp,
+    which: Reap,
+) -> StoreResult<usize> {
+    let mut changed = 0;
+    loop {
+        let mut tx = database.write().await?;
+        let batch = settle_interrupted(&mut tx, clock, now, which).await? + expire(&mut tx, now).await?;
+        tx.finish(()).await?;
+        changed += batch;
+        // Before a server begins there is no traffic to stay short for, and everything must be taken back.
+        if which == Reap::RunOut || batch == 0 {
+            return Ok(changed);
+        }
+    }
+}
+
+/// What was on its way when its sender died may stand in the channel.
+async fn settle_interrupted(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp, which: Reap) -> Work<usize> {
+    let until = match which {
+        Reap::All => i64::MAX,
+        Reap::RunOut => clock.database_us(now),
+    };
+    let orphans =
+        sql("SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.lane, m.attempt, m.expires_at,
+                         l.leased_until
+                       FROM lanes l JOIN messages m
+                         ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
+                       WHERE l.leased_until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED")
+        .bind(until)
+        .bind(REAP_BATCH);
+    let orphan = |row: &PgRow| Ok((read(row)?, clock.own(value::number(row, "leased_until")?)));
+    let orphans = tx.all(orphans, orphan).await?;
+    for (message, leased_until) in &orphans {
+        let attempt = SendAttempt {
+            number: message.attempt,
+            started_at: leased_until.before(limits::SEND_LEASE),
+            duration: None,
+            outcome: SendOutcome::Interrupted,
+            error: SendResult::Interrupted.error(),
+        };
+        let state = MessageState::Uncertain;
+        let next = SendNext::Settled { state, lane_at: now.after(limits::LANE_PACE) };
+        settle(tx, clock, message, &attempt, None, next).await?;
+    }
+    Ok(orphans.len())
+}
+
+async fn expire(tx: &mut Tx, now: Timestamp) -> Work<usize> {
+    let expire = sql("UPDATE messages SET state = 'expired' WHERE id IN (
+                        SELECT id FROM messages WHERE state = 'queued' AND expires_at <= $1
+                        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+                      RETURNING id, tenant_id, installation_id, channel, lane, attempt, expires_at")
+    .bind(now.as_micros())
+    .bind(REAP_BATCH);
+    let old = tx.all(expire, read).await?;
+    for message in &old {
+        count(tx, message, -1).await?;
+    }
+    Ok(old.len())
+}

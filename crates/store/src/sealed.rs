@@ -1,0 +1,102 @@
+//! Where sealed values rest. The places are the same on both engines: they are part of the seal.
+
+use bytes::Bytes;
+use secrecy::ExposeSecret;
+use tautline_core::inbox::Request;
+use tautline_core::installation::CredentialKind;
+use tautline_core::{
+    DeliveryId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId, Vault,
+};
+use tautline_slack::Token;
+
+/// A request's body.
+pub(crate) fn body<'a>(tenant: Option<&'a TenantId>, id: &'a RequestId) -> Place<'a> {
+    Place { tenant, table: "inbox", row: id.as_bytes(), field: "body" }
+}
+
+/// A message's arguments.
+pub(crate) fn arguments<'a>(tenant: &'a TenantId, id: &'a MessageId) -> Place<'a> {
+    Place { tenant: Some(tenant), table: "messages", row: id.as_bytes(), field: "arguments" }
+}
+
+/// The name of an attempt's row.
+pub(crate) fn attempt_row(delivery: DeliveryId, number: u32) -> Vec<u8> {
+    [delivery.as_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// An endpoint's answer.
+pub(crate) fn answer<'a>(tenant: &'a TenantId, row: &'a [u8]) -> Place<'a> {
+    Place { tenant: Some(tenant), table: "attempts", row, field: "answer" }
+}
+
+/// The name of a credential's row.
+pub(crate) fn credential_row(installation: InstallationId, kind: CredentialKind) -> Vec<u8> {
+    [installation.as_bytes().as_slice(), kind.as_str().as_bytes()].concat()
+}
+
+/// A token, in one of the fields `token` and `refresh_token`.
+pub(crate) fn token<'a>(tenant: &'a TenantId, row: &'a [u8], field: &'static str) -> Place<'a> {
+    Place { tenant: Some(tenant), table: "credentials", row, field }
+}
+
+/// Opens a request's body; one that was deleted by age is empty.
+pub(crate) fn open_body(vault: &dyn Vault, request: &Request, sealed: &[u8]) -> StoreResult<Bytes> {
+    if sealed.is_empty() {
+        return Ok(Bytes::new());
+    }
+    open(vault, body(request.tenant.as_ref(), &request.id), sealed, || request.id.to_string())
+}
+
+/// Opens a message's arguments; those that were deleted by age are empty.
+pub(crate) fn open_arguments(
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    id: MessageId,
+    sealed: &[u8],
+) -> StoreResult<Bytes> {
+    if sealed.is_empty() {
+        return Ok(Bytes::new());
+    }
+    open(vault, arguments(tenant, &id), sealed, || id.to_string())
+}
+
+/// Opens the answer to an attempt.
+pub(crate) fn open_answer(
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    delivery: DeliveryId,
+    number: u32,
+    sealed: &[u8],
+) -> StoreResult<Bytes> {
+    let row = attempt_row(delivery, number);
+    open(vault, answer(tenant, &row), sealed, || delivery.to_string())
+}
+
+/// Opens an installation's token.
+pub(crate) fn open_token(
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    installation: InstallationId,
+    kind: CredentialKind,
+    sealed: &[u8],
+) -> StoreResult<Token> {
+    let row = credential_row(installation, kind);
+    let plain = vault.open(token(tenant, &row, "token"), sealed).map_err(|source| StoreError::Sealed {
+        table: "credentials",
+        row: installation.to_string(),
+        source,
+    })?;
+    let text = std::str::from_utf8(plain.expose_secret());
+    text.map(Token::new).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+fn open(
+    vault: &dyn Vault,
+    place: Place<'_>,
+    sealed: &[u8],
+    row: impl FnOnce() -> String,
+) -> StoreResult<Bytes> {
+    let plain = vault.open(place, sealed);
+    let failed = |source| StoreError::Sealed { table: place.table, row: row(), source };
+    plain.map(|plain| Bytes::copy_from_slice(plain.expose_secret())).map_err(failed)
+}

@@ -1,0 +1,232 @@
+//! What is PostgreSQL's own: several replicas, a pooler between, a database that goes away, tenants' schemas.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tautline_core::delivery::Reap;
+use tautline_core::inbox::{Accepted, Whose};
+use tautline_core::installation::{CredentialKind, Installed, NewInstallation};
+use tautline_core::{Clock, Store, StoreError, TenantId, Timestamp, limits};
+use tautline_slack::request::Kind;
+use tautline_store::PostgresStore;
+use tautline_store::postgres::{OpenError, PostgresOptions};
+use tautline_testing::{Cluster, Database, Pooler};
+
+use crate::engine::{Engine, Ground, keyring, postgres, postgres_on};
+use crate::installations::new;
+use crate::scene::{NOW, Scene, later};
+
+async fn open(url: String, clock: Option<Arc<dyn Clock>>) -> Result<PostgresStore, OpenError> {
+    PostgresStore::open(PostgresOptions { url: url.into(), clock }, keyring()).await
+}
+
+fn install(tenant: &TenantId, team: &str) -> NewInstallation {
+    new(tenant, "A1", Some(team), None, "xoxb-1")
+}
+
+async fn two_replicas() -> (Scene, Arc<dyn Store>, Database) {
+    let Engine { store, ground } = postgres().await;
+    let Ground::Postgres(database) = ground else { unreachable!("it is PostgreSQL") };
+    let other = Arc::new(postgres_on(&database).await);
+    let scene = Scene::on(&Engine { store, ground: Ground::Postgres(database.clone()) }).await;
+    (scene, other, database)
+}
+
+#[tokio::test]
+async fn the_running_settings_are_named() {
+    let readiness = postgres().await.store.readiness(NOW).await.unwrap();
+    assert!(readiness.engine.starts_with("PostgreSQL "), "{}", readiness.engine);
+    assert!(readiness.engine.ends_with("schema 2"), "{}", readiness.engine);
+    assert_eq!(readiness.durability, "fsync=off synchronous_commit=on full_page_writes=on");
+}
+
+#[tokio::test]
+async fn a_commit_waits_for_the_disk_however_the_database_is_set() {
+    let database = Cluster::shared().database();
+    database.sql(&format!("ALTER DATABASE {} SET synchronous_commit = off", database.name()));
+    let readiness = postgres_on(&database).await.readiness(NOW).await.unwrap();
+    assert!(readiness.durability.contains("synchronous_commit=on"), "{}", readiness.durability);
+    // Where it waits for more than our disk, it goes on to.
+    let database = Cluster::shared().database();
+    database.sql(&format!("ALTER DATABASE {} SET synchronous_commit = remote_apply", database.name()));
+    let readiness = postgres_on(&database).await.readiness(NOW).await.unwrap();
+    assert!(readiness.durability.contains("synchronous_commit=remote_apply"), "{}", readiness.durability);
+}
+
+#[tokio::test]
+async fn credentials_rest_in_the_tenants_own_schema_and_nowhere_else() {
+    let (scene, _, database) = two_replicas().await;
+    let rooms = "SELECT string_agg(table_schema, ',' ORDER BY table_schema) FROM information_schema.tables
+                 WHERE table_name = 'credentials'";
+    assert_eq!(database.sql(rooms), "", "none before one is needed");
+    let installed = |tenant, team| scene.store.installation_store(install(tenant, team), NOW);
+    assert!(matches!(installed(&scene.acme, "T1").await.unwrap(), Installed::Done(_)));
+    assert!(matches!(installed(&scene.globex, "T2").await.unwrap(), Installed::Done(_)));
+    assert_eq!(database.sql(rooms), "tenant_acme,tenant_globex");
+    assert_eq!(database.sql("SELECT count(*) FROM tenant_acme.credentials"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_start_together_migrate_once() {
+    let database = Cluster::shared().database();
+    let starts = (0..6).map(|_| tokio::spawn(open(database.url(), None)));
+    for start in starts.collect::<Vec<_>>() {
+        start.await.unwrap().unwrap();
+    }
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_replicas_share_the_work() {
+    let (scene, other, _) = two_replicas().await;
+    for number in 0..100 {
+        scene.accept(Kind::Event, &number.to_string()).await;
+    }
+    let takers = (0..10).map(|number| {
+        let store = if number % 2 == 0 { scene.store.clone() } else { other.clone() };
+        let free = [(scene.endpoint, 12)];
+        tokio::spawn(async move { store.delivery_lease(NOW, later(60), &free).await.unwrap() })
+    });
+    let mut taken = Vec::new();
+    for taker in takers.collect::<Vec<_>>() {
+        taken.extend(taker.await.unwrap().into_iter().map(|leased| leased.id));
+    }
+    taken.extend(
+        other
+            .delivery_lease(NOW, later(60), &[(scene.endpoint, 200)])
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|leased| leased.id),
+    );
+    let all = taken.len();
+    taken.sort();
+    taken.dedup();
+    assert_eq!((all, taken.len()), (100, 100), "each delivery once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_event_at_two_replicas_is_stored_once() {
+    let (scene, other, _) = two_replicas().await;
+    for round in 0..20 {
+        // Many keys in both orders: replicas that met them crosswise would wait for each other in a circle.
+        let all = (0..40)
+            .map(|number| scene.incoming(Some(&scene.acme), Kind::Event, &format!("{round}-{number}"), NOW));
+        let all = all.collect::<Vec<_>>();
+        let there = all.clone().into_iter().map(|incoming| (scene.store.clone(), incoming));
+        let back = all.into_iter().rev().map(|incoming| {
+            let again = scene.incoming(Some(&scene.acme), Kind::Event, "again", NOW);
+            (other.clone(), tautline_core::inbox::Incoming { seen: incoming.seen, ..again })
+        });
+        let tries = there
+            .chain(back)
+            .map(|(store, incoming)| tokio::spawn(async move { store.request_accept(incoming).await }));
+        let mut stored = 0;
+        for tried in tries.collect::<Vec<_>>() {
+            stored += usize::from(tried.await.unwrap().unwrap() == Accepted::Stored);
+        }
+        assert_eq!(stored, 40);
+    }
+}
+
+/// A clock that is wrong by an hour.
+struct Wrong;
+
+impl Clock for Wrong {
+    fn now(&self) -> Timestamp {
+        tautline_core::SystemClock.now().after(Duration::from_secs(3600))
+    }
+}
+
+#[tokio::test]
+async fn a_replica_whose_clock_is_wrong_takes_no_lease_that_runs() {
+    let (database, right) = (Cluster::shared().database(), Arc::new(tautline_core::SystemClock));
+    let mine = open(database.url(), Some(right.clone())).await.unwrap();
+    let theirs = open(database.url(), Some(Arc::new(Wrong))).await.unwrap();
+    let scene = Scene::on(&Engine { store: Arc::new(mine), ground: Ground::Postgres(database) }).await;
+    let now = right.now();
+    let incoming = scene.incoming(Some(&scene.acme), Kind::Event, "message", now);
+    scene.store.request_accept(incoming).await.unwrap();
+    let taken =
+        scene.store.delivery_lease(now, now.after(limits::LEASE), &[(scene.endpoint, 1)]).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    use tautline_core::delivery::Deliveries as _;
+    assert_eq!(
+        theirs.delivery_reap(Wrong.now(), Reap::RunOut).await.unwrap(),
+        0,
+        "it is an hour later only there"
+    );
+    let after = Wrong.now().after(limits::LEASE);
+    assert_eq!(theirs.delivery_reap(after, Reap::RunOut).await.unwrap(), 1, "a lease later it is taken back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_works_behind_a_transaction_pooler() {
+    let database = Cluster::shared().database();
+    let pooler = Pooler::before(&database);
+    let store = Arc::new(open(pooler.url(&database), None).await.unwrap());
+    let scene = Scene::on(&Engine { store, ground: Ground::Postgres(database) }).await;
+    let tries = (0..40).map(|number| {
+        let (store, acme) = (scene.store.clone(), scene.acme.clone());
+        let incoming = scene.incoming(Some(&scene.acme), Kind::Event, &number.to_string(), NOW);
+        let new = install(&scene.acme, &format!("T{number}"));
+        tokio::spawn(async move {
+            let id = incoming.request.id;
+            assert_eq!(store.request_accept(incoming).await.unwrap(), Accepted::Stored);
+            assert!(store.request(Whose::Tenant(&acme), id).await.unwrap().is_some());
+            let Installed::Done(done) = store.installation_store(new, NOW).await.unwrap() else { panic!() };
+            let token = store.installation_token(&acme, done.id, CredentialKind::Bot).await.unwrap();
+            assert!(token.is_some(), "the search path reaches its own transaction and no other");
+        })
+    });
+    for tried in tries.collect::<Vec<_>>() {
+        tried.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_goes_away_is_an_error_and_comes_back() {
+    let cluster = Cluster::start(true);
+    let database = cluster.database();
+    let store = Arc::new(postgres_on(&database).await);
+    let scene = Scene::on(&Engine { store, ground: Ground::Postgres(database) }).await;
+    let kept = scene.accept(Kind::Event, "before").await.request.id;
+    cluster.crash();
+    let lost = scene.incoming(Some(&scene.acme), Kind::Event, "meanwhile", NOW);
+    let error = scene.store.request_accept(lost.clone()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(scene.store.delivery_due(NOW, &[(scene.endpoint, 1)]).await.is_err());
+    cluster.start_again();
+    // Connections that are dead are noticed one by one; then all is as before.
+    let mut tries = 0;
+    while scene.store.request_accept(lost.clone()).await.is_err() {
+        tries += 1;
+        assert!(tries < 20, "it never came back");
+    }
+    assert!(
+        scene.store.request(Whose::Tenant(&scene.acme), kept).await.unwrap().is_some(),
+        "what was acknowledged"
+    );
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_used_is_named_without_its_password() {
+    let said = |error: OpenError| {
+        let mut said = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            said += &format!(": {cause}");
+            source = cause.source();
+        }
+        said
+    };
+    let refused = said(open("postgres://user:hush@127.0.0.1:1/tautline".into(), None).await.err().unwrap());
+    assert!(refused.contains("127.0.0.1:1/tautline") && !refused.contains("hush"), "{refused}");
+    let unread = said(open("postgres://user:hush@host:port/x".into(), None).await.err().unwrap());
+    assert!(unread.contains("expected postgres://") && !unread.contains("hush"), "{unread}");
+    let database = Cluster::shared().database();
+    postgres_on(&database).await;
+    database.sql("UPDATE schema_version SET version = 99");
+    let future = said(open(database.url(), None).await.err().unwrap());
+    assert!(future.contains("schema 99") && future.contains("knows 2"), "{future}");
+}

@@ -44,7 +44,9 @@ impl SigningSecret {
     /// The value of [`SIGNATURE_HEADER`] for a body sent at `timestamp_s`.
     pub fn sign(&self, timestamp_s: i64, body: &[u8]) -> String {
         let mac = self.mac(timestamp_s.to_string().as_bytes(), body);
-        mac.iter().fold(String::from("v0="), |text, byte| text + &format!("{byte:02x}"))
+        let digits = mac.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digit = |digit: u8| char::from_digit(u32::from(digit), 16).expect("below 16");
+        "v0=".chars().chain(digits.map(digit)).collect()
     }
 }
 

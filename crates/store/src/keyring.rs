@@ -14,7 +14,7 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
-use secrecy::{ExposeSecret, SecretBox, SecretSlice};
+use secrecy::SecretSlice;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tautline_core::{Place, Purpose, Rng, TenantId, Vault, VaultError};
@@ -32,7 +32,8 @@ pub struct Keyring {
 
 struct Key {
     id: String,
-    master: SecretBox<[u8; KEY_BYTES]>,
+    /// HKDF's extract of the master key: once, as all keys are derived from it.
+    extract: Hkdf<Sha256>,
 }
 
 /// Why a text is no keyring. None of these repeats any of a key.
@@ -95,14 +96,14 @@ impl Keyring {
             let Ok(master) = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) else {
                 return Err(KeyringError::WrongLength { id, bytes: bytes.len() });
             };
-            keys.push(Key { id, master: SecretBox::new(Box::new(master)) });
+            keys.push(Key { id, extract: Hkdf::new(None, &master) });
         }
         if keys.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keys, rng }) }
     }
 
     /// A keyring of one key.
     pub fn single(id: &str, master: [u8; KEY_BYTES], rng: Arc<dyn Rng>) -> Self {
-        let key = Key { id: id.to_owned(), master: SecretBox::new(Box::new(master)) };
+        let key = Key { id: id.to_owned(), extract: Hkdf::new(None, &master) };
         Self { keys: vec![key], rng }
     }
 }
@@ -110,9 +111,7 @@ impl Keyring {
 impl Key {
     fn derive(&self, info: &[&[u8]]) -> [u8; KEY_BYTES] {
         let mut derived = [0; KEY_BYTES];
-        Hkdf::<Sha256>::new(None, self.master.expose_secret())
-            .expand_multi_info(info, &mut derived)
-            .expect("32 bytes are within HKDF's reach");
+        self.extract.expand_multi_info(info, &mut derived).expect("32 bytes are within HKDF's reach");
         derived
     }
 
@@ -200,6 +199,7 @@ impl fmt::Debug for Keyring {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret as _;
     use tautline_core::SystemRng;
 
     use super::*;

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Connections that look things up on the way of a request. More would not read faster: SQLite's pages are in
 /// the machine's own cache.
 pub(crate) const LOOKUP_READERS: usize = 3;
+/// Connections for what is looked up at the front door, on the thread that asks. More threads than this look at
+/// once only on machines that have as many cores; the others wait their turn among the readers.
+pub(crate) const GLANCES: usize = 4;
 /// Connections that make lists, apart from the others: a long list must not keep Slack waiting.
 pub(crate) const LIST_READERS: usize = 2;
 /// How long a connection waits for a lock that some other program holds on the file (a backup tool, say).

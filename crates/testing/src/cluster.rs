@@ -33,10 +33,20 @@ impl Keeper {
 impl Cluster {
     /// Starts one. Without `durable` it does not wait for the disk: enough where nothing is said of that.
     pub fn start(durable: bool) -> Self {
+        Self::start_as(durable, as_postgres("sh"))
+    }
+
+    /// Starts one on certain of the machine's cores, as `taskset` names them.
+    pub fn start_pinned(durable: bool, cores: &str) -> Self {
+        let mut pinned = as_postgres("taskset");
+        pinned.args(["-c", cores, "sh"]);
+        Self::start_as(durable, pinned)
+    }
+
+    fn start_as(durable: bool, mut keeper: Command) -> Self {
         let bin = postgres_program("postgres");
         let bin =
             bin.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("/usr/bin"));
-        let mut keeper = as_postgres("sh");
         keeper.args(["-c", include_str!("keeper.sh"), "keeper"]).arg(bin).arg(if durable {
             "on"
         } else {

@@ -38,6 +38,17 @@ impl<W: Together> Group<W> {
         tokio::spawn(async move {
             let mut batch = Vec::new();
             while waiting.recv_many(&mut batch, limits::COMMIT_BATCH).await > 0 {
+                // Those who are about to ask go first, as long as more of them do.
+                let mut before = 0;
+                while batch.len() > before && batch.len() < limits::COMMIT_BATCH {
+                    before = batch.len();
+                    tokio::task::yield_now().await;
+                    while batch.len() < limits::COMMIT_BATCH
+                        && let Ok(asked) = waiting.try_recv()
+                    {
+                        batch.push(asked);
+                    }
+                }
                 commit(&database, &work, std::mem::take(&mut batch)).await;
             }
         });

@@ -13,30 +13,21 @@ use super::failure::{Work, unavailable};
 use super::{SqliteStore, connects, value};
 use crate::sealed;
 
-const COLUMNS: &str = "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name,
-    is_enterprise_install, scopes, bot_user_id, bot_id, health, installed_at, updated_at";
+macro_rules! columns {
+    () => {
+        "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name, is_enterprise_install, scopes,
+         bot_user_id, bot_id, health, installed_at, updated_at"
+    };
+}
 
 #[async_trait]
 impl Installations for SqliteStore {
     async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>> {
-        let app = origin.app.clone();
-        let places = origin.places().into_iter().map(str::to_owned).collect::<Vec<_>>();
-        let found = self.lookups.read(move |connection| {
-            // Some legacy payloads name no app. Then the place must have one installation, not one of several.
-            let mut find = connection.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM installations WHERE place = ?1 AND (?2 IS NULL OR app_id = ?2) LIMIT 2"
-            ))?;
-            for place in &places {
-                let found = find
-                    .query_map(params![place, app.as_ref().map(AppId::as_str)], read)?
-                    .collect::<rusqlite::Result<Vec<_>>>()?;
-                if let Ok([installation]) = <[_; 1]>::try_from(found) {
-                    return Ok(Some(installation));
-                }
-            }
-            Ok(None)
-        });
-        found.await
+        if let Some(found) = self.glances.glance(|connection| named(connection, origin))? {
+            return Ok(found);
+        }
+        let origin = origin.clone();
+        self.lookups.read(move |connection| Ok(named(connection, &origin)?)).await
     }
 
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {
@@ -44,7 +35,7 @@ impl Installations for SqliteStore {
         let vault = self.vault.clone();
         let stored = self.writer.write(move |connection| {
             let existing = connection
-                .prepare_cached(&format!("SELECT {COLUMNS} FROM installations WHERE install_key = ?"))?
+                .prepare_cached(concat!("SELECT ", columns!(), " FROM installations WHERE install_key = ?"))?
                 .query_row([&key], read)
                 .optional()?;
             if let Some(existing) = &existing
@@ -77,8 +68,10 @@ impl Installations for SqliteStore {
         let (tenant, place) = (tenant.clone(), place.to_owned());
         let found = self.lookups.read(move |connection| {
             let found = connection
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM installations WHERE tenant_id = ? AND place = ? ORDER BY id LIMIT 1"
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM installations WHERE tenant_id = ? AND place = ? ORDER BY id LIMIT 1"
                 ))?
                 .query_row(params![tenant.as_str(), place], read)
                 .optional()?;
@@ -91,8 +84,10 @@ impl Installations for SqliteStore {
         let tenant = tenant.clone();
         let found = self.lists.read(move |connection| {
             let found = connection
-                .prepare_cached(&format!(
-                    "SELECT {COLUMNS} FROM installations
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    columns!(),
+                    " FROM installations
                      WHERE tenant_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
                 ))?
                 .query_map(
@@ -126,6 +121,23 @@ impl Installations for SqliteStore {
         });
         found.await
     }
+}
+
+fn named(connection: &Connection, origin: &Origin) -> rusqlite::Result<Option<Installation>> {
+    // Some legacy payloads name no app. Then the place must have one installation, not one of several.
+    let mut find = connection.prepare_cached(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM installations WHERE place = ?1 AND (?2 IS NULL OR app_id = ?2) LIMIT 2"
+    ))?;
+    for place in origin.places() {
+        let found = find.query_map(params![place, origin.app.as_ref().map(AppId::as_str)], read)?;
+        let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
+        if let Ok([installation]) = <[_; 1]>::try_from(found) {
+            return Ok(Some(installation));
+        }
+    }
+    Ok(None)
 }
 
 fn write(connection: &Connection, installation: &Installation, key: &str) -> rusqlite::Result<()> {

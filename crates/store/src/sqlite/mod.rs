@@ -30,15 +30,16 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
 use tautline_core::{Readiness, Store, StoreResult, Timestamp, Vault};
 
-use readers::Readers;
+use readers::{Glances, Readers};
 pub use writer::CommitGate;
 use writer::Writer;
 
-use crate::limits::{BUSY, LIST_READERS, LOOKUP_READERS, STATEMENTS};
+use crate::limits::{BUSY, GLANCES, LIST_READERS, LOOKUP_READERS, STATEMENTS};
 
 /// The store in a SQLite file.
 pub struct SqliteStore {
     writer: Writer,
+    glances: Glances,
     lookups: Readers,
     lists: Readers,
     vault: Arc<dyn Vault>,
@@ -109,14 +110,13 @@ impl SqliteStore {
             }
             migrate::Error::Sqlite(source) => sqlite(source),
         })?;
-        let readers = |count| {
-            let connections = (0..count).map(|_| connect_reader(&path)).collect::<Result<_, _>>();
-            connections.map(Readers::new).map_err(sqlite)
-        };
-        let (lookups, lists) = (readers(LOOKUP_READERS)?, readers(LIST_READERS)?);
+        let readers = |count| (0..count).map(|_| connect_reader(&path)).collect::<Result<Vec<_>, _>>();
+        let glances = readers(GLANCES).and_then(Glances::new).map_err(sqlite)?;
+        let lookups = Readers::new(readers(LOOKUP_READERS).map_err(sqlite)?);
+        let lists = Readers::new(readers(LIST_READERS).map_err(sqlite)?);
         let writer = Writer::start(connection, commit_gate)
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        Ok(Self { writer, lookups, lists, vault, _lock: lock })
+        Ok(Self { writer, glances, lookups, lists, vault, _lock: lock })
     }
 }
 

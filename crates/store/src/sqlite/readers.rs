@@ -1,13 +1,14 @@
 //! A few connections that only read. In WAL mode they never wait for the writer.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tautline_core::StoreResult;
 use tokio::sync::Semaphore;
 use tokio::task;
 
-use super::failure::{Work, unavailable};
+use super::failure::{Failure, Work, unavailable};
 
 pub(super) struct Readers {
     free: Arc<Mutex<Vec<Connection>>>,
@@ -37,6 +38,37 @@ impl Readers {
             outcome.map_err(Into::into)
         });
         reading.await.unwrap_or_else(|_| Err(unavailable("a read was cut short")))
+    }
+}
+
+/// Connections for looking at a few rows by an index, here and now, on the caller's own thread. That takes
+/// microseconds: less than handing it to another thread and back, and at the front door it is done for every
+/// request.
+pub(super) struct Glances {
+    connections: Vec<Mutex<Connection>>,
+}
+
+impl Glances {
+    /// None of the connections may wait for a lock: it would keep everything else on its thread waiting.
+    pub(super) fn new(connections: Vec<Connection>) -> rusqlite::Result<Self> {
+        connections.iter().try_for_each(|connection| connection.busy_timeout(Duration::ZERO))?;
+        Ok(Self { connections: connections.into_iter().map(Mutex::new).collect() })
+    }
+
+    /// What was seen; `None` when no connection is free, or somebody else has locked the file. Then it is for
+    /// [`Readers`], which wait.
+    pub(super) fn glance<T>(
+        &self,
+        look: impl Fn(&Connection) -> rusqlite::Result<T>,
+    ) -> StoreResult<Option<T>> {
+        let Some(connection) = self.connections.iter().find_map(|connection| connection.try_lock().ok())
+        else {
+            return Ok(None);
+        };
+        match look(&connection) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
+            seen => seen.map(Some).map_err(|error| Failure::from(error).into()),
+        }
     }
 }
 

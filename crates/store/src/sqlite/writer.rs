@@ -62,13 +62,7 @@ impl Writer {
         let (queue, mut jobs) = mpsc::channel::<Box<dyn Job>>(limits::WRITE_QUEUE);
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
             while let Some(first) = jobs.blocking_recv() {
-                let mut batch = vec![first];
-                while batch.len() < limits::COMMIT_BATCH
-                    && let Ok(job) = jobs.try_recv()
-                {
-                    batch.push(job);
-                }
-                commit_together(&mut connection, batch, gate.as_ref());
+                commit_together(&mut connection, gather(first, &mut jobs), gate.as_ref());
             }
         })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
@@ -85,6 +79,24 @@ impl Writer {
         let gone = || unavailable("the writer has stopped");
         queue.send(Box::new(Write { work, outcome: None, reply })).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
+    }
+}
+
+/// Those who are about to write get the processor before the commit begins, as long as more of them do: a commit
+/// of many costs little more than a commit of one. With nobody about, giving it away costs nothing.
+fn gather(first: Box<dyn Job>, jobs: &mut mpsc::Receiver<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
+    let mut batch = vec![first];
+    loop {
+        thread::yield_now();
+        let before = batch.len();
+        while batch.len() < limits::COMMIT_BATCH
+            && let Ok(job) = jobs.try_recv()
+        {
+            batch.push(job);
+        }
+        if batch.len() == before || batch.len() == limits::COMMIT_BATCH {
+            return batch;
+        }
     }
 }
 

@@ -1,0 +1,100 @@
+//! What all servers of a bench start from: an app, its tenants, and a backlog.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use rusqlite::{Connection, params};
+use tautline_testing::Database;
+
+pub(crate) const PATH: &str = "/api/v1/integrations/webhooks/slack";
+pub(crate) const SIGNING_SECRET: &str = "bench-signing-secret-0123456789ab";
+pub(crate) const ENCRYPTION_KEYS: &str = "k1:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=";
+pub(crate) const ADMIN_KEY: &str = "bench-admin-key-0123456789-0123456789";
+pub(crate) const APP: &str = "A0BENCH";
+pub(crate) const TENANT: &str = "tenant-0";
+pub(crate) const INSTALLATION: [u8; 16] = [7; 16];
+pub(crate) const ENDPOINT: [u8; 16] = [9; 16];
+
+#[expect(clippy::disallowed_methods, reason = "what is measured runs by the real clock")]
+pub(crate) fn now_us() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    i64::try_from(now.as_micros()).expect("before the year 294,000")
+}
+
+/// The team of a tenant.
+pub(crate) fn team(number: usize) -> String {
+    format!("T{number:07}")
+}
+
+/// Tenants with a workspace each, and settled rows behind them, in a file that the gateway has made.
+pub(crate) fn furnish_sqlite(path: &Path, tenants: usize, rows: usize) -> Result<()> {
+    let mut file = Connection::open(path)?;
+    file.pragma_update(None, "synchronous", "OFF")?;
+    let transaction = file.transaction()?;
+    for number in 0..tenants {
+        let (tenant, team) = (format!("tenant-{number}"), team(number));
+        transaction
+            .prepare_cached("INSERT INTO tenants (id, created_at) VALUES (?, 0)")?
+            .execute([&tenant])?;
+        let mut id = INSTALLATION;
+        id[8..].copy_from_slice(&number.to_be_bytes());
+        transaction
+            .prepare_cached(
+                "INSERT INTO installations (id, tenant_id, install_key, place, app_id, team_id, is_enterprise_install,
+                   scopes, health, installed_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, 0, '', 'connected', 0, 0)",
+            )?
+            .execute(params![id, tenant, format!("{APP}/{team}"), team, APP, team])?;
+    }
+    transaction.execute(
+        "INSERT INTO endpoints (id, name, target, filters, tenants, active, created_at)
+         VALUES (?, 'before', 'slack', '[]', '[\"*\"]', 0, 0)",
+        [ENDPOINT],
+    )?;
+    // Ids in the order of time, as they come; the rest of each is chance.
+    let begun = now_us() - 3_600_000_000;
+    for number in 0..rows {
+        let at = begun + i64::try_from(number).expect("few enough") * 1000;
+        let id = || -> [u8; 16] {
+            let millis = u64::try_from(at / 1000).unwrap_or(0);
+            let chance = fastrand::u128(..).to_le_bytes()[..10].try_into().expect("ten");
+            *uuid::Builder::from_unix_timestamp_millis(millis, &chance).into_uuid().as_bytes()
+        };
+        let (request, delivery, mut key, mut body) = (id(), id(), [0; 32], vec![0; 900]);
+        fastrand::fill(&mut key);
+        fastrand::fill(&mut body);
+        let tenant = format!("tenant-{}", fastrand::usize(..tenants));
+        transaction
+            .prepare_cached("INSERT INTO seen (key, seen_at) VALUES (?, ?)")?
+            .execute(params![key, at])?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO inbox (id, tenant_id, kind, name, slack_id, team_id, received_at, expires_at,
+                   content_type, sealed_body, answer)
+                 VALUES (?, ?, 'event', 'app_mention', 'Ev', 'T', ?, ?, 'application/json', ?, 'not_held')",
+            )?
+            .execute(params![request, tenant, at, at, body])?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, expires_at)
+                 VALUES (?, ?, ?, ?, 1, 'delivered', 1, ?)",
+            )?
+            .execute(params![delivery, tenant, request, ENDPOINT, at])?;
+    }
+    transaction.commit()?;
+    file.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+    Ok(())
+}
+
+/// The same in PostgreSQL.
+pub(crate) fn furnish_postgres(database: &Database, tenants: usize) {
+    database.sql(&format!(
+        "INSERT INTO tenants (id, created_at) SELECT 'tenant-' || n, 0 FROM generate_series(0, {last}) AS n;
+         INSERT INTO installations (id, tenant_id, install_key, place, app_id, team_id, is_enterprise_install, scopes,
+             health, installed_at, updated_at)
+           SELECT gen_random_uuid(), 'tenant-' || n, '{APP}/T' || lpad(n::text, 7, '0'), 'T' || lpad(n::text, 7, '0'),
+             '{APP}', 'T' || lpad(n::text, 7, '0'), false, '', 'connected', 0, 0
+           FROM generate_series(0, {last}) AS n",
+        last = tenants - 1,
+    ));
+}

@@ -1,0 +1,52 @@
+//! How fast the gateway is, beside others. `cargo xtask bench` runs it; `docs/performance.md` says what it means.
+
+mod ground;
+mod inbound;
+mod load;
+mod measure;
+mod reference;
+mod report;
+mod servers;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Compare how fast events are acknowledged.
+    Inbound(inbound::Options),
+    /// The reference: the rows that the gateway writes, by the same batch rule, and nothing else.
+    Reference {
+        /// Where to listen, on loopback.
+        #[arg(long)]
+        port: u16,
+        /// The file to write; its tables are the gateway's.
+        #[arg(long)]
+        store: PathBuf,
+    },
+    /// A server that checks signatures, and nothing else.
+    Bare {
+        /// Where to listen, on loopback.
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+/// As the gateway: no server here has an advantage by its allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().what {
+        What::Inbound(options) => inbound::run(&options),
+        What::Reference { port, store } => reference::serve(port, Some(&store)),
+        What::Bare { port } => reference::serve(port, None),
+    }
+}

@@ -29,12 +29,15 @@ pub enum AuditAction {
     ConnectRefused,
     /// Another tenant tried to connect this tenant's workspace.
     ConnectAttempted,
+    /// A tenant was erased.
+    TenantErased,
 }
 
 names!(AuditAction {
     Connected = "installation.connected",
     ConnectRefused = "installation.refused",
     ConnectAttempted = "installation.attempted_by_another",
+    TenantErased = "tenant.erased",
 });
 
 /// The store's audit.

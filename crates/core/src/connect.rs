@@ -130,6 +130,10 @@ mod tests {
             Ok(sealed.to_vec().into())
         }
 
+        fn is_current(&self, _: &[u8]) -> bool {
+            true
+        }
+
         fn tag(&self, purpose: Purpose, message: &[u8]) -> [u8; 32] {
             SecretHash::of(&format!("{purpose:?}{}", String::from_utf8_lossy(message))).0
         }

@@ -14,6 +14,14 @@ pub struct IdError {
     prefix: &'static str,
 }
 
+/// The least id that can be made at a time or later: all those made before it are smaller.
+pub fn least_at(at: Timestamp) -> [u8; 16] {
+    let millis = u64::try_from(at.as_micros() / 1000).unwrap_or(0);
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    bytes
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*

@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod idempotency;
 pub mod inbox;
 pub mod installation;
+pub mod keeping;
 pub mod kinds;
 pub mod limits;
 pub mod outbox;
@@ -30,7 +31,9 @@ mod tenant;
 mod vault;
 
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use ids::{DeliveryId, EndpointId, IdError, InstallationId, KeyId, LinkId, MessageId, RequestId};
+pub use ids::{
+    DeliveryId, EndpointId, IdError, InstallationId, KeyId, LinkId, MessageId, RequestId, least_at,
+};
 pub use page::{Cursor, Page, PageRequest};
 pub use rng::{Rng, SystemRng};
 pub use secret::{SecretHash, new_secret};

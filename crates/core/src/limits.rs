@@ -107,6 +107,19 @@ pub const EVENT_LIFE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// The life of a `response_url`: after it nothing can be said to the person who clicked.
 pub const INTERACTION_LIFE: Duration = Duration::from_secs(30 * 60);
 
+/// How long what Slack sent, what endpoints answered and what was said to Slack is kept, sealed.
+pub const BODY_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long it is on record that there was something.
+pub const RECORD_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a request is kept that matches no installation.
+pub const UNCLAIMED_KEPT: Duration = DAY;
+/// How long a request is known again: Slack's last retry comes within an hour, a replay fails by its age.
+pub const SEEN_KEPT: Duration = Duration::from_secs(26 * 60 * 60);
+/// How long an `Idempotency-Key` is known, and how long a used or expired link, an idle lane.
+pub const KEY_KEPT: Duration = DAY;
+/// The pause between two looks for what is old, and between two parts while there is something.
+pub const FORGET_PAUSES: (Duration, Duration) = (MINUTE, Duration::from_millis(50));
+
 /// Entries on a page, unless asked for.
 pub const PAGE_DEFAULT: u32 = 50;
 /// Entries on a page at most.

@@ -7,6 +7,7 @@ use crate::delivery::Deliveries;
 use crate::endpoint::Endpoints;
 use crate::inbox::Inbox;
 use crate::installation::Installations;
+use crate::keeping::Keeping;
 use crate::outbox::Outbox;
 use crate::session::Sessions;
 use crate::{Tenants, Timestamp, VaultError};
@@ -50,6 +51,7 @@ pub trait Store:
     + Deliveries
     + Outbox
     + Audit
+    + Keeping
     + Send
     + Sync
     + 'static

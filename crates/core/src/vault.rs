@@ -54,6 +54,9 @@ pub trait Vault: Send + Sync + 'static {
     /// Opens a sealed value.
     fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<SecretSlice<u8>, VaultError>;
 
+    /// Whether the first key sealed it.
+    fn is_current(&self, sealed: &[u8]) -> bool;
+
     /// A tag that only we can make.
     fn tag(&self, purpose: Purpose, message: &[u8]) -> [u8; 32];
 

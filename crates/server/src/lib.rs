@@ -17,6 +17,7 @@ mod health;
 mod home;
 mod inbound;
 mod installations;
+mod keeping;
 mod locked;
 mod openapi;
 mod outbound;

@@ -38,6 +38,8 @@ pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(link::open))
         .routes(routes!(v1::installations::list::list))
         .routes(routes!(v1::tenants::create::create))
+        .routes(routes!(v1::tenants::erase::erase))
+        .routes(routes!(v1::vault::reseal::reseal))
         .routes(routes!(v1::keys::create::create))
         .routes(routes!(v1::messages::create::create, v1::messages::list::list))
         .routes(routes!(v1::messages::get::get))

@@ -17,7 +17,7 @@ use crate::egress::{EndpointClient, SlackClient};
 use crate::outbound::Sender;
 use crate::serve::serve;
 use crate::settings::Settings;
-use crate::{home, outbound, router};
+use crate::{home, keeping, outbound, router};
 
 /// What the server stands on.
 pub struct Ports {
@@ -97,6 +97,7 @@ impl Server {
         let work = TaskTracker::new();
         work.spawn(dispatch::sweep(app.clone(), stop.clone()));
         work.spawn(outbound::send_all(app.clone(), stop.clone()));
+        work.spawn(keeping::forget(app.clone(), stop.clone()));
         if let Some(token) = app.settings.bot_token.clone() {
             work.spawn(home::install(app.clone(), token, stop.clone()));
         }

@@ -7,6 +7,9 @@ use tautline_core::delivery::{Answer, AttemptResult, DeliveryState};
 use tautline_core::endpoint::{Filter, Target, TenantSet};
 use tautline_core::schedule::Next;
 
+/// Why a message is held that came back with a backup.
+pub(crate) const RESTORED: &str = "restored from a backup: it may have been sent since";
+
 /// Scopes, as a list with commas.
 pub(crate) fn scopes(scopes: &[Scope]) -> String {
     scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")

@@ -16,6 +16,8 @@ pub(crate) const BUSY: Duration = Duration::from_secs(5);
 pub(crate) const STATEMENTS: usize = 64;
 /// Rows that one reap changes, so that it stays short beside the traffic. The next one takes the rest.
 pub(crate) const REAP_BATCH: i64 = 500;
+/// Rows that one part of deleting, erasing or sealing anew goes through.
+pub(crate) const PART: i64 = 500;
 /// How long something waits for one of PostgreSQL's connections: longer than Slack's requests can.
 pub(crate) const POSTGRES_ACQUIRE: Duration = Duration::from_secs(2);
 /// How long an answer of PostgreSQL's may take. The server itself gives a statement the same time.

@@ -6,6 +6,7 @@ use tautline_core::inbox::Request;
 use tautline_core::installation::CredentialKind;
 use tautline_core::{
     DeliveryId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId, Vault,
+    VaultError,
 };
 use tautline_slack::Token;
 
@@ -88,6 +89,19 @@ pub(crate) fn open_token(
     })?;
     let text = std::str::from_utf8(plain.expose_secret());
     text.map(Token::new).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+/// A value sealed anew, if another than the first key sealed it. What was deleted by age is empty, and stays so.
+pub(crate) fn anew(
+    vault: &dyn Vault,
+    place: Place<'_>,
+    sealed: &[u8],
+) -> Result<Option<Vec<u8>>, VaultError> {
+    if sealed.is_empty() || vault.is_current(sealed) {
+        return Ok(None);
+    }
+    let plain = vault.open(place, sealed)?;
+    Ok(Some(vault.seal(place, plain.expose_secret())))
 }
 
 fn open(

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{alert, dev, serve};
+use crate::commands::{alert, backup, dev, keys, migrate, serve, tenants};
 use crate::config::{Environment, Problems};
 
 /// The Slack channel of a product that has customers.
@@ -23,6 +23,18 @@ enum Command {
     Dev(dev::Options),
     /// Post an alert to SLACK_OPS_WEBHOOK_URL. Never fails what it reports on.
     Alert(alert::Options),
+    /// Bring the store to the schema that this version knows, or see whether that is needed.
+    Migrate(migrate::Options),
+    /// Write a copy of the store to a file, beside whoever is at work on it.
+    Backup(backup::Backup),
+    /// Bring a backup back, to where there is no store yet.
+    Restore(backup::Restore),
+    /// Look after the encryption keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Look after tenants.
+    #[command(subcommand)]
+    Tenants(tenants::Command),
 }
 
 /// What the process says when it ends. These numbers do not change.
@@ -56,6 +68,11 @@ pub fn run() -> ExitCode {
                 Command::Serve => serve::run(&environment).await,
                 Command::Dev(options) => dev::run(&environment, options).await,
                 Command::Alert(options) => alert::run(&environment, options).await,
+                Command::Migrate(options) => migrate::run(&environment, options).await,
+                Command::Backup(options) => backup::backup(&environment, options).await,
+                Command::Restore(options) => backup::restore(&environment, options).await,
+                Command::Keys(command) => keys::run(&environment, command).await,
+                Command::Tenants(command) => tenants::run(&environment, command).await,
             }
         })
     });

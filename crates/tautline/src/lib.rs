@@ -13,6 +13,8 @@
 pub use tautline_server::alerts;
 
 #[cfg(feature = "cli")]
+mod admin;
+#[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "cli")]
 mod commands;
@@ -22,5 +24,7 @@ mod config;
 mod lifecycle;
 #[cfg(feature = "cli")]
 mod logging;
+#[cfg(feature = "cli")]
+mod postgres_tools;
 #[cfg(feature = "cli")]
 mod store;

@@ -6,8 +6,11 @@ use super::database::{Database, Tx, sql};
 use super::failure::{Failure, Work};
 use super::value;
 
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_the_line.sql"), include_str!("migrations/0002_the_dashboard.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_the_line.sql"),
+    include_str!("migrations/0002_the_dashboard.sql"),
+    include_str!("migrations/0003_keeping.sql"),
+];
 
 /// Of all that take this lock (of PostgreSQL's advisory ones) one goes on. The number is arbitrary.
 const LOCK: i64 = 7_419_051_902_617;

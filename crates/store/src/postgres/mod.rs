@@ -8,17 +8,21 @@ mod connects;
 mod database;
 mod deliveries;
 mod endpoints;
+mod erase;
 mod failure;
 mod finish;
+mod forget;
 mod group;
 mod idempotency;
 mod inbox;
 mod installations;
+mod keeping;
 mod keys;
 mod lanes;
 mod migrate;
 mod outbox;
 mod reap;
+mod reseal;
 mod sessions;
 mod tenants;
 mod unsent;
@@ -38,6 +42,8 @@ use database::{Database, sql};
 use finish::Finishing;
 use group::Group;
 use installations::Lookups;
+
+pub use keeping::HOLD_MESSAGES;
 
 use crate::limits::{POSTGRES_CLOCK, POSTGRES_CONNECTIONS, POSTGRES_INBOUND_CONNECTIONS};
 
@@ -123,6 +129,18 @@ impl PostgresStore {
             vault,
         })
     }
+}
+
+/// The schema of a database, and the one that this version knows. An empty database has schema 0.
+pub async fn schema(url: &SecretString) -> Result<(u32, u32), OpenError> {
+    let connect = database::options(url).map_err(OpenError::Url)?;
+    let unavailable = |source| OpenError::Unavailable { place: database::place(&connect), source };
+    let found = async {
+        let mut tx = Database::new(&connect, 1, true).read().await?;
+        let found = migrate::found(&mut tx).await?;
+        tx.finish(found).await
+    };
+    Ok((found.await.map_err(unavailable)?, migrate::KNOWN))
 }
 
 impl Drop for PostgresStore {

@@ -2,19 +2,24 @@
 
 mod attempts;
 mod audit;
+mod backup;
 mod connects;
 mod deliveries;
 mod endpoints;
+mod erase;
 mod failure;
+mod forget;
 mod idempotency;
 mod inbox;
 mod installations;
+mod keeping;
 mod keys;
 mod lanes;
 mod migrate;
 mod outbox;
 mod readers;
 mod reap;
+mod reseal;
 mod sessions;
 mod tenants;
 mod unsent;
@@ -28,8 +33,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags};
-use tautline_core::{Readiness, Store, StoreResult, Timestamp, Vault};
+use tautline_core::{Readiness, Store, StoreError, StoreResult, Timestamp, Vault};
 
+pub use backup::{backup, restore};
 use readers::{Glances, Readers};
 pub use writer::CommitGate;
 use writer::Writer;
@@ -84,6 +90,23 @@ pub enum OpenError {
         /// Ours.
         known: u32,
     },
+    /// It is not whole.
+    #[error("{path} is damaged: {what}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, by SQLite.
+        what: String,
+    },
+    /// It opens, and then does not do what it should.
+    #[error("cannot use {path}")]
+    Store {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
     /// SQLite refuses.
     #[error("cannot open {path}")]
     Sqlite {
@@ -118,6 +141,17 @@ impl SqliteStore {
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         Ok(Self { writer, glances, lookups, lists, vault, _lock: lock })
     }
+}
+
+/// The schema of a file, and the one that this version knows. A file that is not there has schema 0.
+pub fn schema(path: &Path) -> Result<(u32, u32), OpenError> {
+    if !path.exists() {
+        return Ok((0, migrate::KNOWN));
+    }
+    let found = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)));
+    let found = found.map_err(|source| OpenError::Sqlite { path: path.to_owned(), source })?;
+    Ok((found, migrate::KNOWN))
 }
 
 /// One server per file: with two, each would take the other's leases for those of the dead.

@@ -8,6 +8,7 @@ mod endpoints;
 mod engine;
 mod inbox;
 mod installations;
+mod keeping;
 mod outbox;
 mod postgres;
 mod scene;
@@ -22,7 +23,7 @@ macro_rules! contract {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
                     let engine = $open().await;
-                    crate::$room::$test(&crate::scene::Scene::on(&engine).await).await;
+                    crate::$room::$test(&crate::scene::Scene::on(engine).await).await;
                 }
             )*
         })*
@@ -86,6 +87,19 @@ on_every_engine! {
         an_idempotency_key_sends_one_message,
         another_tenants_messages_are_none,
         messages_come_in_pages_newest_first,
+    },
+    keeping::{
+        bodies_go_after_a_week_and_records_after_a_month,
+        nothing_that_waits_is_deleted_by_age,
+        what_matches_nobody_is_kept_a_day,
+        what_was_seen_is_known_for_26_hours_and_keys_for_a_day,
+        more_than_one_part_is_forgotten_in_parts,
+        after_a_rotation_the_old_key_is_not_needed,
+        what_does_not_open_is_named_and_left,
+        a_corrupted_row_is_an_error_that_names_it,
+        an_erased_tenant_leaves_nothing,
+        what_a_restored_backup_had_to_send_is_held,
+        an_odd_but_allowed_tenant_is_like_any_other,
     },
     installations::{
         two_tenants_connecting_one_workspace_at_once,

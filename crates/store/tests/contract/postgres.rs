@@ -28,7 +28,7 @@ async fn two_replicas() -> (Scene, Arc<dyn Store>, Database) {
     let Engine { store, ground } = postgres().await;
     let Ground::Postgres(database) = ground else { unreachable!("it is PostgreSQL") };
     let other = Arc::new(postgres_on(&database).await);
-    let scene = Scene::on(&Engine { store, ground: Ground::Postgres(database.clone()) }).await;
+    let scene = Scene::on(Engine { store, ground: Ground::Postgres(database.clone()) }).await;
     (scene, other, database)
 }
 
@@ -36,7 +36,7 @@ async fn two_replicas() -> (Scene, Arc<dyn Store>, Database) {
 async fn the_running_settings_are_named() {
     let readiness = postgres().await.store.readiness(NOW).await.unwrap();
     assert!(readiness.engine.starts_with("PostgreSQL "), "{}", readiness.engine);
-    assert!(readiness.engine.ends_with("schema 2"), "{}", readiness.engine);
+    assert!(readiness.engine.ends_with("schema 3"), "{}", readiness.engine);
     assert_eq!(readiness.durability, "fsync=off synchronous_commit=on full_page_writes=on");
 }
 
@@ -73,7 +73,7 @@ async fn replicas_that_start_together_migrate_once() {
     for start in starts.collect::<Vec<_>>() {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.sql("SELECT version FROM schema_version"), "2");
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "3");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +143,7 @@ async fn a_replica_whose_clock_is_wrong_takes_no_lease_that_runs() {
     let (database, right) = (Cluster::shared().database(), Arc::new(tautline_core::SystemClock));
     let mine = open(database.url(), Some(right.clone())).await.unwrap();
     let theirs = open(database.url(), Some(Arc::new(Wrong))).await.unwrap();
-    let scene = Scene::on(&Engine { store: Arc::new(mine), ground: Ground::Postgres(database) }).await;
+    let scene = Scene::on(Engine { store: Arc::new(mine), ground: Ground::Postgres(database) }).await;
     let now = right.now();
     let incoming = scene.incoming(Some(&scene.acme), Kind::Event, "message", now);
     scene.store.request_accept(incoming).await.unwrap();
@@ -165,7 +165,7 @@ async fn everything_works_behind_a_transaction_pooler() {
     let database = Cluster::shared().database();
     let pooler = Pooler::before(&database);
     let store = Arc::new(open(pooler.url(&database), None).await.unwrap());
-    let scene = Scene::on(&Engine { store, ground: Ground::Postgres(database) }).await;
+    let scene = Scene::on(Engine { store, ground: Ground::Postgres(database) }).await;
     let tries = (0..40).map(|number| {
         let (store, acme) = (scene.store.clone(), scene.acme.clone());
         let incoming = scene.incoming(Some(&scene.acme), Kind::Event, &number.to_string(), NOW);
@@ -189,7 +189,7 @@ async fn a_database_that_goes_away_is_an_error_and_comes_back() {
     let cluster = Cluster::start(true);
     let database = cluster.database();
     let store = Arc::new(postgres_on(&database).await);
-    let scene = Scene::on(&Engine { store, ground: Ground::Postgres(database) }).await;
+    let scene = Scene::on(Engine { store, ground: Ground::Postgres(database) }).await;
     let kept = scene.accept(Kind::Event, "before").await.request.id;
     cluster.crash();
     let lost = scene.incoming(Some(&scene.acme), Kind::Event, "meanwhile", NOW);
@@ -228,5 +228,5 @@ async fn a_database_that_cannot_be_used_is_named_without_its_password() {
     postgres_on(&database).await;
     database.sql("UPDATE schema_version SET version = 99");
     let future = said(open(database.url(), None).await.err().unwrap());
-    assert!(future.contains("schema 99") && future.contains("knows 2"), "{future}");
+    assert!(future.contains("schema 99") && future.contains("knows 3"), "{future}");
 }

@@ -13,12 +13,13 @@ use tautline_core::{
 };
 use tautline_slack::request::Kind;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Ground};
 
 pub const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 
 pub struct Scene {
     pub store: Arc<dyn Store>,
+    pub ground: Ground,
     pub acme: TenantId,
     pub globex: TenantId,
     pub endpoint: EndpointId,
@@ -33,8 +34,8 @@ pub fn page(limit: u32, after: Option<Cursor>) -> PageRequest {
 }
 
 impl Scene {
-    pub async fn on(engine: &Engine) -> Self {
-        let store = engine.store.clone();
+    pub async fn on(engine: Engine) -> Self {
+        let Engine { store, ground } = engine;
         let [acme, globex]: [TenantId; 2] = ["acme", "globex"].map(|id| id.parse().unwrap());
         for id in [&acme, &globex] {
             store.tenant_record(Tenant { id: id.clone(), name: None, created_at: NOW }, None).await.unwrap();
@@ -43,7 +44,7 @@ impl Scene {
             Declared { name: "echo".into(), target: Target::InProcess, filters: vec![Filter::everything()] };
         let ids = vec![EndpointId::generate(NOW, &SystemRng)];
         let endpoint = store.endpoints_declare(vec![echo], ids, NOW).await.unwrap()[0].id;
-        Self { store, acme, globex, endpoint }
+        Self { store, ground, acme, globex, endpoint }
     }
 
     /// A request of a kind, with one delivery to the endpoint.

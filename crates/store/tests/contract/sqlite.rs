@@ -25,7 +25,7 @@ async fn the_running_settings_are_the_durable_ones() {
 #[tokio::test]
 async fn nothing_readable_rests_in_the_file() {
     let engine = sqlite_with(None);
-    let scene = Scene::on(&engine).await;
+    let scene = Scene::on(engine).await;
     let mut incoming = scene.incoming(Some(&scene.acme), Kind::Event, "message", NOW);
     let request = tautline_core::inbox::Request {
         body: "the customer's own words".into(),
@@ -34,7 +34,7 @@ async fn nothing_readable_rests_in_the_file() {
     incoming.request = Arc::new(request);
     scene.store.request_accept(incoming).await.unwrap();
     let mut found_the_row = false;
-    for entry in fs::read_dir(engine.ground.dir()).unwrap() {
+    for entry in fs::read_dir(scene.ground.dir()).unwrap() {
         let content = fs::read(entry.unwrap().path()).unwrap();
         let has = |needle: &[u8]| content.windows(needle.len()).any(|window| window == needle);
         found_the_row |= has(b"message");
@@ -57,7 +57,7 @@ async fn requests_that_wait_together_share_a_commit() {
         }
     });
     let engine = sqlite_with(Some(gate));
-    let scene = Scene::on(&engine).await;
+    let scene = Scene::on(engine).await;
     stalled.store(true, Ordering::SeqCst);
     let before = commits.load(Ordering::SeqCst);
     let tries = (0..100).map(|number| {
@@ -102,7 +102,7 @@ fn a_file_from_the_future_is_refused_and_left_alone() {
     drop(file);
     let options = || SqliteOptions { path: path.clone(), commit_gate: None };
     let opened = SqliteStore::open(options(), keyring());
-    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 2, .. })));
+    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 3, .. })));
     let file = rusqlite::Connection::open(&path).unwrap();
     let tables: i64 = file.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 0);
@@ -119,9 +119,9 @@ fn a_path_that_cannot_be_used_is_named() {
 async fn only_the_owner_can_read_the_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let engine = sqlite_with(None);
-    let scene = Scene::on(&engine).await;
+    let scene = Scene::on(engine).await;
     scene.accept(Kind::Event, "message").await;
-    for entry in fs::read_dir(engine.ground.dir()).unwrap() {
+    for entry in fs::read_dir(scene.ground.dir()).unwrap() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", entry.path().display());
     }
@@ -130,11 +130,10 @@ async fn only_the_owner_can_read_the_files() {
 #[tokio::test]
 async fn without_the_key_what_waits_goes_on_waiting() {
     let engine = sqlite_with(None);
-    let scene = Scene::on(&engine).await;
+    let scene = Scene::on(engine).await;
     scene.accept(Kind::Event, "message").await;
-    let (endpoint, path) = (scene.endpoint, engine.ground.dir().join("tautline.db"));
-    drop(scene);
-    let crate::engine::Engine { store, ground } = engine;
+    let (endpoint, path) = (scene.endpoint, scene.ground.dir().join("tautline.db"));
+    let Scene { store, ground, .. } = scene;
     drop(store);
     let reopen = |keys: Arc<Keyring>| {
         SqliteStore::open(SqliteOptions { path: path.clone(), commit_gate: None }, keys).unwrap()
@@ -156,12 +155,11 @@ async fn without_the_key_what_waits_goes_on_waiting() {
 #[tokio::test]
 async fn without_the_key_a_message_goes_on_waiting() {
     let engine = sqlite_with(None);
-    let scene = Scene::on(&engine).await;
+    let scene = Scene::on(engine).await;
     let message = crate::outbox::new(&scene.acme, "C1", "later");
     scene.store.message_accept(message, None).await.unwrap();
-    let path = engine.ground.dir().join("tautline.db");
-    drop(scene);
-    let crate::engine::Engine { store, ground } = engine;
+    let path = scene.ground.dir().join("tautline.db");
+    let Scene { store, ground, .. } = scene;
     drop(store);
     let reopen = |keys: Arc<Keyring>| {
         SqliteStore::open(SqliteOptions { path: path.clone(), commit_gate: None }, keys).unwrap()
@@ -181,7 +179,7 @@ async fn without_the_key_a_message_goes_on_waiting() {
 #[tokio::test]
 async fn a_reader_that_is_given_up_gives_its_connection_back() {
     let engine = sqlite_with(None);
-    let scene = Scene::on(&engine).await;
+    let scene = Scene::on(engine).await;
     for _ in 0..50 {
         // Asked once, and dropped while the answer is on its way.
         let mut asking = std::pin::pin!(scene.store.tenant(&scene.acme));
@@ -198,12 +196,11 @@ fn futures_poll<F: Future>(asking: std::pin::Pin<&mut F>) -> bool {
 #[tokio::test]
 async fn another_key_opens_nothing_and_the_row_is_named() {
     let engine = sqlite_with(None);
-    let scene = Scene::on(&engine).await;
+    let scene = Scene::on(engine).await;
     let id = scene.accept(Kind::Event, "message").await.request.id;
-    let (acme, path) = (scene.acme.clone(), engine.ground.dir().join("tautline.db"));
-    drop(scene);
-    let ground = engine.ground;
-    drop(engine.store);
+    let (acme, path) = (scene.acme.clone(), scene.ground.dir().join("tautline.db"));
+    let Scene { store, ground, .. } = scene;
+    drop(store);
     let other = Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng)));
     let store = SqliteStore::open(SqliteOptions { path, commit_gate: None }, other).unwrap();
     let whose = tautline_core::inbox::Whose::Tenant(&acme);

@@ -5,5 +5,5 @@ mod gateway;
 mod keys;
 
 pub(crate) use environment::{Environment, Problems};
-pub(crate) use gateway::{Database, GatewayConfig, MAKE_KEY, local_url};
+pub(crate) use gateway::{Database, GatewayConfig, MAKE_KEY, data_dir, database, local_url};
 pub(crate) use keys::{keyring, make_private, write_private};

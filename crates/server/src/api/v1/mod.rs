@@ -9,3 +9,4 @@ pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod paging;
 pub(crate) mod tenants;
+pub(crate) mod vault;

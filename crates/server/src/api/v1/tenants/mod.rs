@@ -1,3 +1,4 @@
 //! `tenants`.
 
 pub(crate) mod create;
+pub(crate) mod erase;

@@ -1,0 +1,90 @@
+//! What is kept and for how long; sealing anew after a key was changed; erasing a tenant.
+//!
+//! All three go through tables of any size beside the traffic, so each call does a bounded part and says what is
+//! left. Whoever calls again goes on where that ended; to stop in between is no harm.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+
+use crate::{StoreResult, TenantId, Timestamp};
+
+/// Where a walk through sealed values stands: a table, and a row in it. Opaque to callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResealCursor {
+    /// Which of the store's tables, in its own order.
+    pub table: u8,
+    /// The last row that was looked at; empty before the first.
+    pub row: Vec<u8>,
+}
+
+impl ResealCursor {
+    /// The beginning.
+    pub const START: Self = Self { table: 0, row: Vec::new() };
+
+    /// The text that callers carry.
+    pub fn encode(&self) -> String {
+        BASE64.encode([&[self.table], self.row.as_slice()].concat())
+    }
+
+    /// Reads a text of [`Self::encode`].
+    pub fn decode(text: &str) -> Option<Self> {
+        let bytes = BASE64.decode(text).ok()?;
+        let (table, row) = bytes.split_first()?;
+        Some(Self { table: *table, row: row.to_vec() })
+    }
+}
+
+/// A part of a walk through sealed values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Rows looked at.
+    pub looked_at: u64,
+    /// Values sealed anew.
+    pub resealed: u64,
+    /// Rows that do not open, and why. They are left as they are.
+    pub failed: Vec<String>,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<ResealCursor>,
+}
+
+/// What was erased of a tenant, by table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Rows by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Whether nothing of the tenant is left.
+    pub is_done: bool,
+}
+
+impl Erased {
+    /// Counts rows of a table.
+    pub fn count(&mut self, table: &str, rows: u64) {
+        if rows > 0 {
+            *self.rows.entry(table.to_owned()).or_default() += rows;
+        }
+    }
+}
+
+/// The store's care for what it keeps.
+#[async_trait]
+pub trait Keeping {
+    /// Deletes a part of what is older than it is kept for (see [`crate::limits`]); how many rows that were. Nothing
+    /// that still waits is deleted, however old.
+    async fn forget(&self, now: Timestamp) -> StoreResult<u64>;
+
+    /// Seals a part of everything anew that another than the first key sealed.
+    async fn reseal(&self, from: ResealCursor) -> StoreResult<Resealed>;
+
+    /// How many rows there are with something sealed, about.
+    async fn sealed_rows(&self) -> StoreResult<u64>;
+
+    /// Erases a part of a tenant: first what lets anything new in, last the tenant.
+    async fn tenant_erase(&self, tenant: &TenantId) -> StoreResult<Erased>;
+
+    /// Holds every message that is queued or on its way; how many those were. After a backup was restored nobody
+    /// knows which of them were sent since. (Deliveries go on: endpoints know a repeated one by its id.)
+    async fn hold_messages(&self) -> StoreResult<u64>;
+}

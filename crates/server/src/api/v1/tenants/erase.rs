@@ -1,0 +1,87 @@
+//! `DELETE /api/v1/tenants/{id}`: erase a tenant with everything of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use serde::Serialize;
+use tautline_core::access::Scope;
+use tautline_core::audit::{AuditAction, AuditEntry};
+use tautline_core::keeping::Erased;
+use tautline_core::{StoreResult, TenantId};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::{Platform, known_tenant};
+use crate::error::{ApiError, ApiPath, ApiResult, ErrorBody};
+
+/// What was erased.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Receipt {
+    #[schema(example = "acme")]
+    tenant: String,
+    /// RFC 3339.
+    erased_at: String,
+    /// Rows by table; what belongs to a row, such as a request's deliveries, went with it.
+    erased: BTreeMap<String, u64>,
+}
+
+/// Erase a tenant with everything of it.
+///
+/// Credentials, installations, keys and sessions go first, so that nothing new comes in. Slack is not told: disconnect
+/// first where the app shall leave the workspace.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/tenants/{id}",
+    tag = "tenants",
+    params(("id" = String, Path, description = "The tenant")),
+    responses(
+        (status = 200, description = "Nothing is left; the receipt", body = Receipt),
+        (status = 403, description = "Not a platform key", body = ErrorBody),
+        (status = 404, description = "There is no such tenant", body = ErrorBody),
+        (status = 409, description = "The company itself cannot be erased", body = ErrorBody),
+    ),
+)]
+pub(crate) async fn erase(
+    State(app): State<Arc<App>>,
+    platform: Platform,
+    ApiPath(id): ApiPath<String>,
+) -> ApiResult<Json<Receipt>> {
+    let caller = platform.may(Scope::Manage)?;
+    let tenant = known_tenant(&app, &id).await?;
+    if tenant.is_home() {
+        let error = ApiError::new(StatusCode::CONFLICT, "tenant_reserved", "\"home\" is the company itself");
+        return Err(error.fix("unset SLACK_BOT_TOKEN, and delete the database if nothing shall be left"));
+    }
+    // A task of its own: what was begun is ended, even if whoever asked hangs up.
+    let (erasing, of) = (app.clone(), tenant.clone());
+    let erased = app.tasks.spawn(async move { everything(&erasing, &of).await }).await;
+    let erased = erased.map_err(|_| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "erasing broke off").fix("ask again")
+    })??;
+    let (at, home) = (app.clock.now(), TenantId::home());
+    let entry = AuditEntry {
+        at,
+        tenant: home,
+        actor: caller.name,
+        action: AuditAction::TenantErased,
+        subject: tenant.to_string(),
+    };
+    app.store.audit_append(vec![entry]).await?;
+    tracing::info!(%tenant, "erased");
+    Ok(Json(Receipt { tenant: tenant.to_string(), erased_at: at.to_string(), erased: erased.rows }))
+}
+
+async fn everything(app: &App, tenant: &TenantId) -> StoreResult<Erased> {
+    let mut erased = Erased::default();
+    while !erased.is_done {
+        let part = app.store.tenant_erase(tenant).await?;
+        for (table, rows) in &part.rows {
+            erased.count(table, *rows);
+        }
+        erased.is_done = part.is_done;
+    }
+    Ok(erased)
+}

@@ -1,0 +1,42 @@
+//! The care for what is kept.
+
+use async_trait::async_trait;
+use tautline_core::keeping::{Erased, Keeping, ResealCursor, Resealed};
+use tautline_core::{StoreResult, TenantId, Timestamp};
+
+use super::{SqliteStore, erase, forget, reseal};
+use crate::columns::RESTORED;
+
+#[async_trait]
+impl Keeping for SqliteStore {
+    async fn forget(&self, now: Timestamp) -> StoreResult<u64> {
+        forget::forget(&self.writer, now).await
+    }
+
+    async fn reseal(&self, from: ResealCursor) -> StoreResult<Resealed> {
+        let vault = self.vault.clone();
+        self.writer.write(move |connection| reseal::part(connection, vault.as_ref(), &from)).await
+    }
+
+    async fn sealed_rows(&self) -> StoreResult<u64> {
+        self.lists.read(|connection| Ok(reseal::rows(connection)?)).await
+    }
+
+    async fn tenant_erase(&self, tenant: &TenantId) -> StoreResult<Erased> {
+        let tenant = tenant.clone();
+        self.writer.write(move |connection| Ok(erase::part(connection, &tenant)?)).await
+    }
+
+    async fn hold_messages(&self) -> StoreResult<u64> {
+        let held = self.writer.write(|connection| {
+            let held = connection.execute(
+                "UPDATE messages SET state = 'held', error = ? WHERE state IN ('queued', 'sending')",
+                [RESTORED],
+            )?;
+            connection.execute("UPDATE lanes SET waiting = 0, leased_until = NULL", [])?;
+            connection.execute("UPDATE outbox_waiting SET waiting = 0", [])?;
+            Ok(held as u64)
+        });
+        held.await
+    }
+}

@@ -9,6 +9,7 @@ mod engine;
 mod inbox;
 mod installations;
 mod keeping;
+mod migrations;
 mod outbox;
 mod postgres;
 mod scene;

@@ -12,6 +12,7 @@ mod dispatch;
 mod door;
 mod home;
 mod house;
+mod keeping;
 mod messages;
 mod operate;
 mod proxy;

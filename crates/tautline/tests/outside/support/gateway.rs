@@ -100,13 +100,17 @@ impl GatewaySetup {
 
     /// Starts it in a directory, whatever becomes of it.
     pub fn launch(&self, data: &Path) -> Process {
+        Process::start(self.configured(data).arg("serve"))
+    }
+
+    fn configured(&self, data: &Path) -> Command {
         let mut command = tautline();
-        command.arg("serve").env("TAUTLINE_DATA_DIR", data).current_dir(data);
+        command.env("TAUTLINE_DATA_DIR", data).current_dir(data);
         if let Ground::Postgres(database) = &self.store {
             command.env("TAUTLINE_DATABASE_URL", database.url());
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        Process::start(&mut command)
+        command
     }
 }
 
@@ -124,6 +128,31 @@ impl Gateway {
 
     pub fn database(&self) -> PathBuf {
         self.data().join("tautline.db")
+    }
+
+    /// A command with this gateway's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.setup.configured(self.data.path());
+        command.args(arguments);
+        command
+    }
+
+    /// Changes its configuration; the next start follows it.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.setup.variables.retain(|(set, _)| set != name);
+        self.setup.variables.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes its store away.
+    pub fn empty_store(&mut self) {
+        match &self.setup.store {
+            Ground::Sqlite => {
+                for name in ["tautline.db", "tautline.db-wal", "tautline.db-shm"] {
+                    let _ = std::fs::remove_file(self.data().join(name));
+                }
+            }
+            Ground::Postgres(_) => self.setup.store = Ground::Postgres(Cluster::shared().database()),
+        }
     }
 
     /// Everything that is in the database, if it is PostgreSQL's.

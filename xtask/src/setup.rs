@@ -14,10 +14,14 @@ const BROWSER: [&str; 2] = ["chromium", "chromedriver"];
 /// The pooler that stands between some tests and the database.
 const POOLER: &str = "pgbouncer";
 
+/// What counts the times that a file is brought to the disk.
+const STRACE: &str = "strace";
+
 pub(crate) fn setup() -> Result<()> {
     node()?;
     browser()?;
     postgres()?;
+    strace()?;
     for folder in NPM {
         let mut install = program("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
         run(install.current_dir(root().join(folder)))?;
@@ -33,6 +37,7 @@ pub(crate) fn is_done() -> bool {
         && BROWSER.iter().all(|program| is_there(program))
         && tautline_testing::is_there()
         && is_there(POOLER)
+        && is_there(STRACE)
         && NPM.iter().all(|folder| is_installed(folder))
 }
 
@@ -71,6 +76,10 @@ fn postgres() -> Result<()> {
         return Ok(());
     }
     apt("PostgreSQL with a pooler", "postgresql pgbouncer")
+}
+
+fn strace() -> Result<()> {
+    if is_there(STRACE) { Ok(()) } else { apt("strace", "strace") }
 }
 
 fn node() -> Result<()> {

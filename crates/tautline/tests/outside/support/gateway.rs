@@ -80,6 +80,11 @@ impl GatewaySetup {
             .with("TAUTLINE_COMMIT_BUDGET_MS", "2000")
     }
 
+    /// At another address: a second gateway beside the first.
+    pub fn at(self, address: Address) -> Self {
+        Self { address, ..self }.with("TAUTLINE_LISTEN", &address.port(PORT).to_string())
+    }
+
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self

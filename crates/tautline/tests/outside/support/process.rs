@@ -51,6 +51,11 @@ impl Process {
         self.output.lines.lock().unwrap().join("\n")
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

@@ -1,5 +1,6 @@
 //! The few commands everybody needs. `cargo xtask help` lists them.
 
+mod bench;
 mod lint;
 mod run;
 mod setup;
@@ -28,14 +29,31 @@ enum Task {
     },
     /// Check formatting, lints, licences and dependencies.
     Lint,
+    /// The long versions of tests: 200 kills under load, on each store.
+    Soak,
+    /// Measure, beside others: everything about speed. Writes docs/performance.md.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Write the generated references anew: docs/openapi.json.
     References,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// How fast events are acknowledged.
+    Inbound {
+        /// For the bench itself, such as `--passes 1 --only SQLite`; then the page is left alone.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Setup => setup::setup(),
         Task::Test { filter } => test::test(&filter),
+        Task::Soak => test::soak(),
+        Task::Bench(Bench::Inbound { arguments }) => bench::inbound(&arguments),
         Task::Lint => lint::lint(),
         Task::References => test::references(),
     };

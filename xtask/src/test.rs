@@ -21,6 +21,25 @@ pub(crate) fn test(filter: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The long versions.
+pub(crate) fn soak() -> Result<()> {
+    for store in ["sqlite", "postgres"] {
+        say(&format!("200 kills under load, on {store}"));
+        let killed = [
+            "test",
+            "--release",
+            "--package",
+            "tautline",
+            "--test",
+            "outside",
+            "--all-features",
+            "again_and_again",
+        ];
+        run(cargo(&killed).env("TAUTLINE_TEST_STORE", store).env("TAUTLINE_TEST_KILLS", "200"))?;
+    }
+    Ok(())
+}
+
 /// Tests that compare a generated file write it instead.
 pub(crate) fn references() -> Result<()> {
     run(cargo(&["test", "--package", "tautline-server", "openapi"]).env("TAUTLINE_WRITE_REFERENCES", "1"))

@@ -42,7 +42,9 @@ pub enum VaultError {
         key: String,
     },
     /// The seal is broken: changed bytes, or moved from another place.
-    #[error("the sealed value was changed, or belongs to another place")]
+    #[error(
+        "the sealed value was changed, or the key of its name in TAUTLINE_ENCRYPTION_KEYS is not the one that sealed it"
+    )]
     Broken,
 }
 

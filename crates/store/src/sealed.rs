@@ -91,17 +91,18 @@ pub(crate) fn open_token(
     text.map(Token::new).map_err(|error| StoreError::Corrupt(error.into()))
 }
 
-/// A value sealed anew, if another than the first key sealed it. What was deleted by age is empty, and stays so.
+/// A value sealed anew, if another than the first key sealed it. It is opened in any case: only so is it known that
+/// the keys are the right ones. What was deleted by age is empty, and stays so.
 pub(crate) fn anew(
     vault: &dyn Vault,
     place: Place<'_>,
     sealed: &[u8],
 ) -> Result<Option<Vec<u8>>, VaultError> {
-    if sealed.is_empty() || vault.is_current(sealed) {
+    if sealed.is_empty() {
         return Ok(None);
     }
     let plain = vault.open(place, sealed)?;
-    Ok(Some(vault.seal(place, plain.expose_secret())))
+    Ok((!vault.is_current(sealed)).then(|| vault.seal(place, plain.expose_secret())))
 }
 
 fn open(

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tautline_server::core::keeping::{Erased, ResealCursor};
-use tautline_server::core::{Store, SystemRng, TenantId};
+use tautline_server::core::{Clock as _, Store, SystemClock, SystemRng, TenantId};
+use tautline_store::sqlite::OpenError;
 
-use crate::config::{Database, Environment, GatewayConfig, MAKE_KEY, Problems, keyring, make_private};
+use crate::config::{Environment, GatewayConfig, MAKE_KEY, Problems, has_made_key, keyring};
 use crate::store;
-
-/// How long a server may take to say that it is there.
-const PROBE: Duration = Duration::from_secs(2);
 
 /// Whoever does what is asked.
 pub(crate) enum Admin {
@@ -34,26 +31,32 @@ pub(crate) struct Part {
 }
 
 impl Admin {
-    /// Finds whoever has the store.
+    /// Opens the store; if it is a file that a server has, finds that server. Never another: what it does would be
+    /// done to another store.
     pub(crate) async fn reach(environment: &Environment) -> anyhow::Result<Self> {
         let config = GatewayConfig::read(environment)?;
-        let url = format!("http://{}", config.listen);
-        if is_tautline(&url).await {
-            let mut problems = Problems::default();
-            let key = environment.secret("TAUTLINE_ADMIN_KEY", &mut problems);
-            if key.is_none() {
-                problems.add(format!("TAUTLINE_ADMIN_KEY is not set, and the server at {url} has the store: set it to the server's key, so that this can ask it"));
-            }
-            return Ok(Self::Server { url, key: problems.or(key)?.unwrap_or_default().into() });
-        }
-        if config.encryption_keys.is_none() && matches!(config.database, Database::Postgres(_)) {
-            let mut problems = Problems::default();
+        let mut problems = Problems::default();
+        let key = environment.secret("TAUTLINE_ADMIN_KEY", &mut problems);
+        if config.encryption_keys.is_none() && !has_made_key(&config.data_dir) {
             problems.add(format!("there is no encryption key: set {MAKE_KEY}"));
-            problems.or(())?;
         }
-        make_private(&config.data_dir)?;
+        problems.or(())?;
         let vault = keyring(config.encryption_keys.as_ref(), &config.data_dir, Arc::new(SystemRng))?;
-        Ok(Self::Store(store::open(&config.database, Arc::new(vault)).await?))
+        let error = match store::open(&config.database, Arc::new(vault), "a command of tautline's").await {
+            Ok(store) => return Ok(Self::Store(store)),
+            Err(error) => error,
+        };
+        match error.downcast_ref::<OpenError>() {
+            Some(OpenError::InUse { by, .. }) if by.starts_with("http") => {
+                let Some(key) = key else {
+                    bail!(
+                        "the server at {by} has the store: set TAUTLINE_ADMIN_KEY to its key, so that it can be asked"
+                    );
+                };
+                Ok(Self::Server { url: by.trim_end_matches('/').to_owned(), key: key.into() })
+            }
+            _ => Err(error),
+        }
     }
 
     /// Seals a part of everything anew.
@@ -107,7 +110,7 @@ impl Admin {
                     erased.is_done = part.is_done;
                 }
                 let rows: BTreeMap<String, u64> = erased.rows;
-                Ok(json!({ "tenant": tenant, "erased": rows }))
+                Ok(json!({ "tenant": tenant, "erased_at": SystemClock.now(), "erased": rows }))
             }
             Self::Server { .. } => {
                 self.ask(reqwest::Method::DELETE, &format!("/api/v1/tenants/{tenant}")).await
@@ -131,12 +134,4 @@ impl Admin {
 
 fn client() -> anyhow::Result<reqwest::Client> {
     Ok(reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build()?)
-}
-
-async fn is_tautline(url: &str) -> bool {
-    let Ok(client) = client() else { return false };
-    match client.get(format!("{url}/healthz")).timeout(PROBE).send().await {
-        Ok(answer) => answer.text().await.is_ok_and(|said| said.contains("\"status\":\"ok\"")),
-        Err(_) => false,
-    }
 }

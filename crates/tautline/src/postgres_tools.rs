@@ -1,6 +1,7 @@
 //! PostgreSQL's own tools, which do backups better than we could.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,8 +15,8 @@ use url::Url;
 pub(crate) fn dump(url: &SecretString, to: &Path) -> anyhow::Result<()> {
     ensure!(!to.exists(), "{} is there already", to.display());
     let unfinished = to.with_added_extension("new");
-    let mut open = File::options();
-    let file = open.write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+    let _ = fs::remove_file(&unfinished);
+    let file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished);
     let file = file.with_context(|| format!("cannot write {}", unfinished.display()))?;
     let dumped =
         run(tool("pg_dump", url)?.args(["--no-owner", "--no-privileges", "--file"]).arg(&unfinished));
@@ -28,11 +29,27 @@ pub(crate) fn dump(url: &SecretString, to: &Path) -> anyhow::Result<()> {
 
 /// Brings it back, and holds the messages, in one transaction: no server sees one without the other.
 pub(crate) fn restore(url: &SecretString, from: &Path) -> anyhow::Result<()> {
-    ensure!(from.exists(), "there is no {}", from.display());
+    is_whole(from)?;
     let mut psql = tool("psql", url)?;
     psql.args(["--no-psqlrc", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1", "--file"])
         .arg(from);
     run(psql.args(["--command", "RESET search_path", "--command", HOLD_MESSAGES]))
+}
+
+/// What is cut off between two statements would run without an error, and leave a store without its indexes.
+fn is_whole(file: &Path) -> anyhow::Result<()> {
+    let mut end = Vec::new();
+    let read = || -> std::io::Result<()> {
+        let mut file = File::open(file)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(1024)))?;
+        file.read_to_end(&mut end).map(|_| ())
+    };
+    let mut read = read;
+    read().with_context(|| format!("cannot read {}", file.display()))?;
+    let is_ended = String::from_utf8_lossy(&end).contains("-- PostgreSQL database dump complete");
+    ensure!(is_ended, "{} is no whole backup of PostgreSQL: its last line is missing", file.display());
+    Ok(())
 }
 
 /// A tool that is told of the database by its environment: arguments can be read by others.

@@ -10,11 +10,15 @@ use tautline_store::{Keyring, PostgresStore, SqliteStore};
 
 use crate::config::Database;
 
-/// Opens the store, migrating it as needed.
-pub(crate) async fn open(database: &Database, vault: Arc<Keyring>) -> anyhow::Result<Arc<dyn Store>> {
+/// Opens the store, migrating it as needed. The holder is named to those who find a file in use.
+pub(crate) async fn open(
+    database: &Database,
+    vault: Arc<Keyring>,
+    holder: &str,
+) -> anyhow::Result<Arc<dyn Store>> {
     let opened: anyhow::Result<Arc<dyn Store>> = match database {
         Database::Sqlite(path) => {
-            let options = SqliteOptions { path: path.clone(), commit_gate: None };
+            let options = SqliteOptions { path: path.clone(), holder: holder.to_owned(), commit_gate: None };
             SqliteStore::open(options, vault).map(|store| Arc::new(store) as _).map_err(Into::into)
         }
         Database::Postgres(url) => {

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{Executor as _, Postgres, Row as _};
+use sqlx::{Connection as _, Executor as _, Postgres, Row as _};
 use tautline_core::StoreResult;
 use tokio::time::timeout;
 
@@ -35,9 +35,35 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL s
 /// Migrations take the time they need, and wait for another replica's.
 const MIGRATE: &str = "BEGIN; SET LOCAL synchronous_commit = on";
 
-/// Reads what a connection's URL says. The error does not repeat it: it holds a password.
-pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, sqlx::Error> {
-    let options: PgConnectOptions = url.expose_secret().parse()?;
+/// What a URL may say besides host, user and database.
+const PARAMETERS: [&str; 10] = [
+    "host",
+    "port",
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "options",
+    "application_name",
+];
+
+/// Reads what a connection's URL says. The error repeats nothing that could be part of a password.
+pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, String> {
+    let text = url.expose_secret();
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest.split('?').next().unwrap_or(rest));
+    if authority.matches('@').count() > 1 || text.contains('#') {
+        return Err("in the password write %40 for @, %2F for / and %23 for #".into());
+    }
+    let parsed: url::Url = text.parse().map_err(|error: url::ParseError| error.to_string())?;
+    if parsed.host_str().is_none_or(str::is_empty) && !text.contains("host=") {
+        return Err("it names no host".into());
+    }
+    if let Some((unknown, _)) = parsed.query_pairs().find(|(name, _)| !PARAMETERS.contains(&name.as_ref())) {
+        return Err(format!("it has a parameter {unknown:?}, which is not one of {}", PARAMETERS.join(", ")));
+    }
+    let options: PgConnectOptions = text.parse().map_err(|error: sqlx::Error| error.to_string())?;
     // Poolers refuse what they do not know among the parameters of a new connection.
     let options = options.statement_cache_capacity(0).extra_float_digits(None).application_name("tautline");
     Ok(sqlx::ConnectOptions::disable_statement_logging(options))
@@ -50,12 +76,25 @@ pub(super) fn place(options: &PgConnectOptions) -> String {
     format!("{host}:{}/{}", options.get_port(), options.get_database().unwrap_or(options.get_username()))
 }
 
-/// Whether a commit, as the database is set, waits for the disk at least. It may wait for more.
+/// Whether a commit, as the database is set, waits for the disk at least. It may wait for more. Asked on a connection
+/// of its own, which says why there is none.
 pub(super) async fn is_durable_as_set(options: &PgConnectOptions) -> Work<bool> {
-    let mut tx = Database::new(options, 1, true).read().await?;
-    let setting = sql("SELECT current_setting('synchronous_commit') <> 'off' AS durable");
-    let durable = tx.one(setting, |row| row.try_get("durable")).await?;
-    Ok(tx.finish(durable).await?)
+    let ask = async {
+        let mut connection = PgConnection::connect_with(options).await?;
+        let settings = "SELECT current_setting('synchronous_commit') <> 'off' AS durable,
+                          current_setting('fsync') <> 'off' AS synced";
+        let mut transaction = connection.begin().await?;
+        let row = sql(settings).fetch_one(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok((row.try_get("durable")?, row.try_get("synced")?))
+    };
+    let (durable, synced): (bool, bool) = in_time(POSTGRES_ANSWER, ask).await?;
+    if !synced {
+        tracing::warn!(
+            "the database runs with fsync=off: what is acknowledged is lost with the power; set fsync=on"
+        );
+    }
+    Ok(durable)
 }
 
 /// A pool of connections.

@@ -54,6 +54,11 @@ impl From<Failure> for StoreError {
             Failure::Postgres(error @ (sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))) => {
                 Self::Corrupt(error.into())
             }
+            // In its own words alone: the rest is where in PostgreSQL's own source it was noticed.
+            Failure::Postgres(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or_default().into_owned();
+                unavailable(format!("{} (SQLSTATE {code})", error.message()))
+            }
             Failure::Postgres(error) => Self::Unavailable(error.into()),
         }
     }

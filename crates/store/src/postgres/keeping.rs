@@ -10,7 +10,7 @@ use super::{PostgresStore, erase, forget, reseal};
 
 /// Holds every message that is queued or on its way: for `psql` to run in the transaction that restores a backup.
 pub const HOLD_MESSAGES: &str = "
-    UPDATE messages SET state = 'held', error = 'restored from a backup: it may have been sent since'
+    UPDATE messages SET state = 'held', error = 'restored from a backup: it may have been sent since; look in the channel, and send it anew if it is missing'
       WHERE state IN ('queued', 'sending');
     UPDATE lanes SET waiting = 0, leased_until = NULL;
     UPDATE outbox_waiting SET waiting = 0";

@@ -74,8 +74,8 @@ pub struct PostgresOptions {
 #[non_exhaustive]
 pub enum OpenError {
     /// The URL cannot be read.
-    #[error("the database URL cannot be used; expected postgres://user:password@host:5432/database")]
-    Url(#[source] sqlx::Error),
+    #[error("the database URL cannot be used: {0}; expected postgres://user:password@host:5432/database")]
+    Url(String),
     /// The database does not answer as it should.
     #[error("cannot use the database at {place}")]
     Unavailable {
@@ -136,6 +136,7 @@ pub async fn schema(url: &SecretString) -> Result<(u32, u32), OpenError> {
     let connect = database::options(url).map_err(OpenError::Url)?;
     let unavailable = |source| OpenError::Unavailable { place: database::place(&connect), source };
     let found = async {
+        database::is_durable_as_set(&connect).await?;
         let mut tx = Database::new(&connect, 1, true).read().await?;
         let found = migrate::found(&mut tx).await?;
         tx.finish(found).await

@@ -23,6 +23,14 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+/// What is wrong, without the two hundred lines in which it is.
+fn without_script(error: rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqlInputError { error, msg, .. } => rusqlite::Error::SqliteFailure(error, Some(msg)),
+        other => other,
+    }
+}
+
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -32,7 +40,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
         return Err(Error::FromTheFuture { found, known });
     }
     for (number, migration) in (1..).zip(MIGRATIONS).skip(found as usize) {
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(migration).map_err(without_script)?;
         transaction.pragma_update(None, "user_version", number)?;
     }
     transaction.commit()?;

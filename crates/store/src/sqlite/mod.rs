@@ -27,6 +27,7 @@ mod value;
 mod writer;
 
 use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct SqliteStore {
 pub struct SqliteOptions {
     /// The file; made if it is not there.
     pub path: PathBuf,
+    /// Who opens it, for those who find it in use: a server's URL.
+    pub holder: String,
     /// Called before every commit. Tests stall a commit with it; `None` otherwise.
     pub commit_gate: Option<CommitGate>,
 }
@@ -66,10 +69,12 @@ pub struct SqliteOptions {
 #[non_exhaustive]
 pub enum OpenError {
     /// Another server has it.
-    #[error("another server is using {path}; stop it, or give this one a directory of its own")]
+    #[error("{path} is in use by another server ({by}); stop it, or give this one a directory of its own")]
     InUse {
         /// The file.
         path: PathBuf,
+        /// Who says so: what the other's [`SqliteOptions::holder`] was.
+        by: String,
     },
     /// The file or its directory cannot be used.
     #[error("cannot use {path}")]
@@ -90,8 +95,14 @@ pub enum OpenError {
         /// Ours.
         known: u32,
     },
-    /// It is not whole.
-    #[error("{path} is damaged: {what}")]
+    /// There is something already.
+    #[error("{path} is there already; move it away first")]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is no whole store.
+    #[error("{path} is no backup that can be restored: {what}")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -121,8 +132,8 @@ pub enum OpenError {
 impl SqliteStore {
     /// Opens the store, making or migrating it as needed. Blocks for as long as that takes.
     pub fn open(options: SqliteOptions, vault: Arc<dyn Vault>) -> Result<Self, OpenError> {
-        let SqliteOptions { path, commit_gate } = options;
-        let lock = lock(&path)?;
+        let SqliteOptions { path, holder, commit_gate } = options;
+        let lock = lock(&path, &holder)?;
         // Before SQLite makes it with whatever mode the surroundings suggest; its log takes the file's.
         private_file(&path)?;
         let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
@@ -155,12 +166,21 @@ pub fn schema(path: &Path) -> Result<(u32, u32), OpenError> {
 }
 
 /// One server per file: with two, each would take the other's leases for those of the dead.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let lock = private_file(&path.with_added_extension("lock"))?;
+/// The holder's name is in the file, for whoever comes second.
+fn lock(path: &Path, holder: &str) -> Result<File, OpenError> {
+    let name = path.with_added_extension("lock");
+    let failed = |source| OpenError::File { path: name.clone(), source };
+    let mut lock = private_file(&name)?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(OpenError::File { path: path.to_owned(), source }),
+        Ok(()) => {
+            lock.set_len(0).and_then(|()| lock.write_all(holder.as_bytes())).map_err(failed)?;
+            Ok(lock)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let by = std::fs::read_to_string(&name).unwrap_or_default();
+            Err(OpenError::InUse { path: path.to_owned(), by })
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 

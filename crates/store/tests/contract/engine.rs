@@ -82,7 +82,10 @@ pub async fn reopen(scene: &crate::scene::Scene, keys: Arc<Keyring>) -> Arc<dyn 
             if !path.exists() {
                 tautline_store::sqlite::backup(&dir.path().join("tautline.db"), &path).unwrap();
             }
-            Arc::new(SqliteStore::open(SqliteOptions { path, commit_gate: None }, keys).unwrap())
+            Arc::new(
+                SqliteStore::open(SqliteOptions { path, holder: "a test".into(), commit_gate: None }, keys)
+                    .unwrap(),
+            )
         }
         Ground::Postgres(database) => {
             let options = PostgresOptions { url: database.url().into(), clock: None };
@@ -112,6 +115,7 @@ pub async fn postgres_on(database: &Database) -> PostgresStore {
 
 pub fn sqlite_with(commit_gate: Option<CommitGate>) -> Engine {
     let dir = tempfile::tempdir().unwrap();
-    let options = SqliteOptions { path: dir.path().join("tautline.db"), commit_gate };
+    let options =
+        SqliteOptions { path: dir.path().join("tautline.db"), holder: "a test".into(), commit_gate };
     Engine { store: Arc::new(SqliteStore::open(options, keyring()).unwrap()), ground: Ground::Sqlite(dir) }
 }

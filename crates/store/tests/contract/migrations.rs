@@ -40,7 +40,9 @@ async fn sqlite_of(version: usize) -> Engine {
     let id = "x'01000000000000000000000000000001'";
     file.execute_batch(&ROWS.replace("ID", id).replace("BODY", "x'01'")).unwrap();
     drop(file);
-    let store = SqliteStore::open(SqliteOptions { path, commit_gate: None }, keyring()).unwrap();
+    let store =
+        SqliteStore::open(SqliteOptions { path, holder: "a test".into(), commit_gate: None }, keyring())
+            .unwrap();
     Engine { store: std::sync::Arc::new(store), ground: Ground::Sqlite(dir) }
 }
 
@@ -91,7 +93,9 @@ async fn an_old_binary_works_beside_a_new_one() {
     newer.execute_batch("ALTER TABLE inbox ADD COLUMN something_new TEXT").unwrap();
     newer.pragma_update(None, "user_version", next as i64).unwrap();
     drop(newer);
-    let store = SqliteStore::open(SqliteOptions { path, commit_gate: None }, keyring()).unwrap();
+    let store =
+        SqliteStore::open(SqliteOptions { path, holder: "a test".into(), commit_gate: None }, keyring())
+            .unwrap();
     works(Engine { store: std::sync::Arc::new(store), ground }).await;
 
     let engine = postgres_of(POSTGRES.len()).await;

@@ -89,7 +89,8 @@ async fn requests_that_wait_together_share_a_commit() {
 fn a_second_server_is_refused() {
     let engine = sqlite_with(None);
     let path = engine.ground.dir().join("tautline.db");
-    let again = SqliteStore::open(SqliteOptions { path, commit_gate: None }, keyring());
+    let again =
+        SqliteStore::open(SqliteOptions { path, holder: "a test".into(), commit_gate: None }, keyring());
     assert!(matches!(again.err(), Some(OpenError::InUse { .. })));
 }
 
@@ -100,7 +101,7 @@ fn a_file_from_the_future_is_refused_and_left_alone() {
     let file = rusqlite::Connection::open(&path).unwrap();
     file.pragma_update(None, "user_version", 99).unwrap();
     drop(file);
-    let options = || SqliteOptions { path: path.clone(), commit_gate: None };
+    let options = || SqliteOptions { path: path.clone(), holder: "a test".into(), commit_gate: None };
     let opened = SqliteStore::open(options(), keyring());
     assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 3, .. })));
     let file = rusqlite::Connection::open(&path).unwrap();
@@ -111,7 +112,10 @@ fn a_file_from_the_future_is_refused_and_left_alone() {
 #[test]
 fn a_path_that_cannot_be_used_is_named() {
     let path = std::path::PathBuf::from("/no/such/directory/tautline.db");
-    let error = SqliteStore::open(SqliteOptions { path, commit_gate: None }, keyring()).err().unwrap();
+    let error =
+        SqliteStore::open(SqliteOptions { path, holder: "a test".into(), commit_gate: None }, keyring())
+            .err()
+            .unwrap();
     assert!(error.to_string().contains("/no/such/directory"), "{error}");
 }
 
@@ -136,7 +140,11 @@ async fn without_the_key_what_waits_goes_on_waiting() {
     let Scene { store, ground, .. } = scene;
     drop(store);
     let reopen = |keys: Arc<Keyring>| {
-        SqliteStore::open(SqliteOptions { path: path.clone(), commit_gate: None }, keys).unwrap()
+        SqliteStore::open(
+            SqliteOptions { path: path.clone(), holder: "a test".into(), commit_gate: None },
+            keys,
+        )
+        .unwrap()
     };
     let take = async |store: &SqliteStore, seconds: u64| {
         store.delivery_lease(later(seconds), later(seconds + 60), &[(endpoint, 10)]).await.unwrap()
@@ -162,7 +170,11 @@ async fn without_the_key_a_message_goes_on_waiting() {
     let Scene { store, ground, .. } = scene;
     drop(store);
     let reopen = |keys: Arc<Keyring>| {
-        SqliteStore::open(SqliteOptions { path: path.clone(), commit_gate: None }, keys).unwrap()
+        SqliteStore::open(
+            SqliteOptions { path: path.clone(), holder: "a test".into(), commit_gate: None },
+            keys,
+        )
+        .unwrap()
     };
     let without = reopen(Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng))));
     for minute in 0..20 {
@@ -202,7 +214,8 @@ async fn another_key_opens_nothing_and_the_row_is_named() {
     let Scene { store, ground, .. } = scene;
     drop(store);
     let other = Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng)));
-    let store = SqliteStore::open(SqliteOptions { path, commit_gate: None }, other).unwrap();
+    let store =
+        SqliteStore::open(SqliteOptions { path, holder: "a test".into(), commit_gate: None }, other).unwrap();
     let whose = tautline_core::inbox::Whose::Tenant(&acme);
     let error = tautline_core::inbox::Inbox::request(&store, whose, id).await.unwrap_err();
     assert!(error.to_string().contains(&id.to_string()), "{error}");

@@ -23,7 +23,8 @@ pub(crate) struct Backup {
 
 /// Bring back what `tautline backup` wrote, to where there is no store yet.
 ///
-/// Messages that were queued or on their way are held, as they may have been sent since.
+/// Messages that were queued or on their way are held, as they may have been sent since. Into PostgreSQL it is psql
+/// that runs the file: restore only what you wrote yourself.
 #[derive(Args)]
 pub(crate) struct Restore {
     /// The file.
@@ -45,7 +46,12 @@ pub(crate) async fn backup(environment: &Environment, options: Backup) -> anyhow
         Database::Sqlite(path) => {
             tautline_store::sqlite::backup(path, file).context("no backup was made")?;
         }
-        Database::Postgres(url) => postgres_tools::dump(url, file).context("no backup was made")?,
+        Database::Postgres(url) => {
+            if tautline_store::postgres::schema(url).await?.0 == 0 {
+                bail!("there is no store in this database: nothing to back up");
+            }
+            postgres_tools::dump(url, file).context("no backup was made")?;
+        }
     }
     say(&format!(
         "the store as it was is in {}; keep TAUTLINE_ENCRYPTION_KEYS as well, and elsewhere",
@@ -62,9 +68,6 @@ pub(crate) async fn restore(environment: &Environment, options: Restore) -> anyh
     let vault = Arc::new(Keyring::single("none", SystemRng.array(), Arc::new(SystemRng)));
     match database {
         Database::Sqlite(path) => {
-            if path.exists() {
-                bail!("there is a store at {}; move it away first", path.display());
-            }
             make_private(&dir)?;
             let held =
                 tautline_store::sqlite::restore(file, path, vault).await.context("nothing was restored")?;

@@ -19,6 +19,9 @@ pub(crate) enum Command {
     Rotate,
 }
 
+/// Rows that are named when they do not open: want of a key shows in all of them.
+const SHOWN: usize = 20;
+
 pub(crate) async fn run(environment: &Environment, command: Command) -> anyhow::Result<()> {
     let Command::Rotate = command;
     logging::start(environment, "warn")?;
@@ -39,11 +42,16 @@ pub(crate) async fn run(environment: &Environment, command: Command) -> anyhow::
     }
     say(&format!("{looked_at} rows looked at, {resealed} values sealed anew"));
     if failed.is_empty() {
-        say("nothing is left under older keys: they can be taken out of TAUTLINE_ENCRYPTION_KEYS");
+        say(
+            "nothing is left under older keys: once every server was started with the new one first, and this was run after that, they can be taken out of TAUTLINE_ENCRYPTION_KEYS",
+        );
         return Ok(());
     }
-    for row in &failed {
+    for row in failed.iter().take(SHOWN) {
         say(&format!("does not open: {row}"));
+    }
+    if failed.len() > SHOWN {
+        say(&format!("and {} more", failed.len() - SHOWN));
     }
     bail!("{} values do not open and were left as they are; keep the older keys", failed.len())
 }

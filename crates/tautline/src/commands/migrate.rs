@@ -32,6 +32,12 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         Database::Sqlite(path) => tautline_store::sqlite::schema(path)?,
         Database::Postgres(url) => tautline_store::postgres::schema(url).await?,
     };
+    // One ahead is how an upgrade looks from the version before.
+    if found > known + 1 {
+        bail!(
+            "the store has schema {found}, and this version knows {known}; use the newer version that wrote it"
+        );
+    }
     if found >= known {
         println!("the store has schema {found}, and this version knows {known}: there is nothing to do");
         return Ok(());
@@ -44,7 +50,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
     }
     // Tables are made without opening anything sealed; any key does.
     let vault = Arc::new(Keyring::single("none", SystemRng.array(), Arc::new(SystemRng)));
-    let store = store::open(&database, vault).await?;
+    let store = store::open(&database, vault, "tautline migrate").await?;
     let readiness = store.readiness(SystemClock.now()).await?;
     println!("the store had schema {found}; it is {} now, with {}", readiness.engine, readiness.durability);
     Ok(())

@@ -30,7 +30,8 @@ pub(crate) async fn run(environment: &Environment) -> anyhow::Result<()> {
         return Ok(());
     }
     let vault = Arc::new(keyring(config.encryption_keys.as_ref(), &config.data_dir, rng.clone())?);
-    let store = store::open(&config.database, vault.clone()).await?;
+    let store =
+        store::open(&config.database, vault.clone(), &format!("http://{}", listener.local_addr()?)).await?;
     let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
     let readiness =
         ports.store.readiness(SystemClock.now()).await.context("the store cannot be written to")?;

@@ -50,6 +50,11 @@ pub(crate) fn keyring(
     Keyring::parse(&keys, rng).with_context(|| format!("{source} cannot be used"))
 }
 
+/// Whether a key was made in this directory.
+pub(crate) fn has_made_key(data_dir: &Path) -> bool {
+    data_dir.join(FILE).exists()
+}
+
 fn names_local(keys: &str) -> bool {
     keys.split(',').any(|key| key.trim().split(':').next() == Some(LOCAL))
 }

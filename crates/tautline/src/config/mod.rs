@@ -6,4 +6,4 @@ mod keys;
 
 pub(crate) use environment::{Environment, Problems};
 pub(crate) use gateway::{Database, GatewayConfig, MAKE_KEY, data_dir, database, local_url};
-pub(crate) use keys::{keyring, make_private, write_private};
+pub(crate) use keys::{has_made_key, keyring, make_private, write_private};

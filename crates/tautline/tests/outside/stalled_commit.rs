@@ -74,7 +74,11 @@ impl Scene {
         let commit_gate = Arc::new(move || passing.pass());
         let rng = Arc::new(SystemRng);
         let vault = Arc::new(Keyring::single("test", [7; 32], rng.clone()));
-        let options = SqliteOptions { path: data.path().join("tautline.db"), commit_gate: Some(commit_gate) };
+        let options = SqliteOptions {
+            path: data.path().join("tautline.db"),
+            holder: "a test".into(),
+            commit_gate: Some(commit_gate),
+        };
         let store = Arc::new(SqliteStore::open(options, vault.clone()).unwrap());
         let url = address.url(8080);
         let settings = Settings {

@@ -51,6 +51,8 @@ DECLARE
   room text := 'tenant_' || tenant;
 BEGIN
   IF make THEN
+    -- That something is there already is no news.
+    PERFORM set_config('client_min_messages', 'warning', true);
     -- Two that make one schema at once would meet in the catalogue.
     PERFORM pg_advisory_xact_lock(hashtextextended(room, 0));
     EXECUTE format('CREATE SCHEMA IF NOT EXISTS %I', room);

@@ -87,7 +87,8 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
     .context("cannot use what the simulated Slack kept in slack.json; start over with --fresh")?;
     let rng: Arc<dyn Rng> = Arc::new(SystemRng);
     let vault = Arc::new(Keyring::single("dev", data.encryption_key(), rng.clone()));
-    let store = store::open(&Database::Sqlite(data.file("tautline.db")), vault.clone()).await?;
+    let store =
+        store::open(&Database::Sqlite(data.file("tautline.db")), vault.clone(), public_url.as_str()).await?;
     let dashboard = furnish(store.as_ref(), &data, &public_url, rng.as_ref()).await?;
     let connected = connected(store.as_ref()).await?;
     let handlers = match options.forward {

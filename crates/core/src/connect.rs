@@ -130,6 +130,10 @@ mod tests {
             Ok(sealed.to_vec().into())
         }
 
+        fn first_key(&self) -> String {
+            "none".to_owned()
+        }
+
         fn is_current(&self, _: &[u8]) -> bool {
             true
         }

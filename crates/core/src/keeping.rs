@@ -68,12 +68,29 @@ impl Erased {
     }
 }
 
+/// A part of what was deleted by age.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Rows.
+    pub rows: u64,
+    /// Whether there is more, of any sort, than one part goes through.
+    pub more: bool,
+}
+
+impl Forgotten {
+    /// Counts what a step deleted, which goes through `most` rows at most.
+    pub fn count(&mut self, rows: u64, most: u64) {
+        self.rows += rows;
+        self.more |= rows >= most;
+    }
+}
+
 /// The store's care for what it keeps.
 #[async_trait]
 pub trait Keeping {
-    /// Deletes a part of what is older than it is kept for (see [`crate::limits`]); how many rows that were. Nothing
-    /// that still waits is deleted, however old.
-    async fn forget(&self, now: Timestamp) -> StoreResult<u64>;
+    /// Deletes a part of what is older than it is kept for (see [`crate::limits`]). Nothing that still waits is
+    /// deleted, however old.
+    async fn forget(&self, now: Timestamp) -> StoreResult<Forgotten>;
 
     /// Seals a part of everything anew that another than the first key sealed.
     async fn reseal(&self, from: ResealCursor) -> StoreResult<Resealed>;

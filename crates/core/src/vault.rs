@@ -27,6 +27,8 @@ pub enum Purpose {
     InstallConfirmation,
     /// The hidden field that ties a form to a session.
     FormToken,
+    /// A few digits that stand for a key.
+    Fingerprint,
 }
 
 /// Why a sealed value does not open.
@@ -55,6 +57,9 @@ pub trait Vault: Send + Sync + 'static {
 
     /// Opens a sealed value.
     fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<SecretSlice<u8>, VaultError>;
+
+    /// The first key's name, with a few digits by which two of one name are told apart. Says nothing of the key.
+    fn first_key(&self) -> String;
 
     /// Whether the first key sealed it.
     fn is_current(&self, sealed: &[u8]) -> bool;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tautline_core::keeping::Forgotten;
 use tautline_core::limits;
 use tokio_util::sync::CancellationToken;
 
@@ -18,16 +19,13 @@ pub(crate) async fn forget(app: Arc<App>, stop: CancellationToken) {
             () = tokio::time::sleep(pause) => {}
         }
         pause = match app.store.forget(app.clock.now()).await {
-            Ok(0) => {
-                if total > 0 {
-                    tracing::info!(rows = total, "deleted what was older than it is kept for");
-                }
-                total = 0;
-                rest
-            }
-            Ok(rows) => {
+            Ok(Forgotten { rows, more }) => {
                 total += rows;
-                between
+                if !more && total > 0 {
+                    tracing::info!(rows = total, "deleted what was older than it is kept for");
+                    total = 0;
+                }
+                if more { between } else { rest }
             }
             Err(error) => {
                 tracing::error!(error = %chain(&error), "what is old could not be deleted; it will be tried again");

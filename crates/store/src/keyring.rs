@@ -127,6 +127,7 @@ impl Key {
     fn tag(&self, purpose: Purpose, message: &[u8]) -> [u8; 32] {
         let info: &[u8] = match purpose {
             Purpose::OAuthState => b"tautline/tag/1/oauth-state",
+            Purpose::Fingerprint => b"tautline/tag/1/fingerprint",
             Purpose::FormToken => b"tautline/tag/1/form-token",
             Purpose::InstallConfirmation => b"tautline/tag/1/install-confirmation",
         };
@@ -177,6 +178,11 @@ impl Vault for Keyring {
         let payload = Payload { msg: ciphertext, aad: &associated(place) };
         let plain = key.cipher(place.tenant).decrypt(&XNonce::from(*nonce), payload);
         plain.map(SecretSlice::from).map_err(|_| VaultError::Broken)
+    }
+
+    fn first_key(&self) -> String {
+        let [a, b, c, ..] = self.tag(Purpose::Fingerprint, b"first");
+        format!("{} ({a:02x}{b:02x}{c:02x})", self.keys[0].id)
     }
 
     fn is_current(&self, sealed: &[u8]) -> bool {

@@ -16,15 +16,21 @@ pub(crate) const BUSY: Duration = Duration::from_secs(5);
 pub(crate) const STATEMENTS: usize = 64;
 /// Rows that one reap changes, so that it stays short beside the traffic. The next one takes the rest.
 pub(crate) const REAP_BATCH: i64 = 500;
-/// Rows that one part of deleting, erasing or sealing anew goes through.
+/// Rows that one part of deleting or erasing goes through.
 pub(crate) const PART: i64 = 500;
+/// Rows that one part of sealing anew goes through: each may be of a megabyte.
+pub(crate) const RESEAL_PART: i64 = 50;
 /// How long something waits for one of PostgreSQL's connections: longer than Slack's requests can.
 pub(crate) const POSTGRES_ACQUIRE: Duration = Duration::from_secs(2);
 /// How long an answer of PostgreSQL's may take. The server itself gives a statement the same time.
 pub(crate) const POSTGRES_ANSWER: Duration = Duration::from_secs(10);
-/// Connections on Slack's way: looking up, accepting, answering, one more for what waits.
+/// Connections on Slack's way: looking up, accepting, putting attempts on record, and one for whether we are ready.
 pub(crate) const POSTGRES_INBOUND_CONNECTIONS: u32 = 4;
-/// Connections for everything else. With the above, 12 for each replica: a database's 100 serve several.
+/// Connections for lists.
+pub(crate) const POSTGRES_LIST_CONNECTIONS: u32 = 2;
+/// A reading of the database's clock that takes longer is not used.
+pub(crate) const POSTGRES_READING: Duration = Duration::from_millis(500);
+/// Connections for everything else. With the above, 14 for each replica: a database's 100 serve several.
 pub(crate) const POSTGRES_CONNECTIONS: u32 = 8;
 /// How often the database's clock is read. Clocks that drift by 100 ppm part by 3 ms in that time.
 pub(crate) const POSTGRES_CLOCK: Duration = Duration::from_secs(30);

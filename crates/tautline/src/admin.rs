@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use tautline_server::core::audit::{AuditAction, AuditEntry};
 use tautline_server::core::keeping::{Erased, ResealCursor};
-use tautline_server::core::{Clock as _, Store, SystemClock, SystemRng, TenantId};
+use tautline_server::core::{Clock as _, Store, SystemClock, SystemRng, TenantId, Vault as _};
 use tautline_store::sqlite::OpenError;
 
 use crate::config::{Environment, GatewayConfig, MAKE_KEY, Problems, has_made_key, keyring};
@@ -16,7 +17,7 @@ use crate::store;
 /// Whoever does what is asked.
 pub(crate) enum Admin {
     /// A running server, asked by its API.
-    Server { url: String, key: SecretString },
+    Server { url: String, key: SecretString, seals_with: String },
     /// The store itself.
     Store(Arc<dyn Store>),
 }
@@ -42,7 +43,9 @@ impl Admin {
         }
         problems.or(())?;
         let vault = keyring(config.encryption_keys.as_ref(), &config.data_dir, Arc::new(SystemRng))?;
-        let error = match store::open(&config.database, Arc::new(vault), "a command of tautline's").await {
+        let vault = Arc::new(vault);
+        let seals_with = vault.first_key();
+        let error = match store::open(&config.database, vault, "a command of tautline's").await {
             Ok(store) => return Ok(Self::Store(store)),
             Err(error) => error,
         };
@@ -53,7 +56,7 @@ impl Admin {
                         "the server at {by} has the store: set TAUTLINE_ADMIN_KEY to its key, so that it can be asked"
                     );
                 };
-                Ok(Self::Server { url: by.trim_end_matches('/').to_owned(), key: key.into() })
+                Ok(Self::Server { url: by.trim_end_matches('/').to_owned(), key: key.into(), seals_with })
             }
             _ => Err(error),
         }
@@ -77,9 +80,15 @@ impl Admin {
                     next,
                 })
             }
-            Self::Server { .. } => {
+            Self::Server { url, seals_with, .. } => {
                 let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
                 let said = self.ask(reqwest::Method::POST, &format!("/api/v1/vault/reseal{query}")).await?;
+                let theirs = said["key"].as_str().unwrap_or_default();
+                if theirs != seals_with {
+                    bail!(
+                        "the server at {url} seals with the key {theirs}, and TAUTLINE_ENCRYPTION_KEYS begins with {seals_with} here: start the server anew with these keys first"
+                    );
+                }
                 let number = |name: &str| said[name].as_u64();
                 let failed = said["failed"].as_array().into_iter().flatten();
                 Ok(Part {
@@ -110,6 +119,14 @@ impl Admin {
                     erased.is_done = part.is_done;
                 }
                 let rows: BTreeMap<String, u64> = erased.rows;
+                let entry = AuditEntry {
+                    at: SystemClock.now(),
+                    tenant: TenantId::home(),
+                    actor: "the command line".to_owned(),
+                    action: AuditAction::TenantErased,
+                    subject: tenant.to_string(),
+                };
+                store.audit_append(vec![entry]).await?;
                 Ok(json!({ "tenant": tenant, "erased_at": SystemClock.now(), "erased": rows }))
             }
             Self::Server { .. } => {
@@ -119,7 +136,7 @@ impl Admin {
     }
 
     async fn ask(&self, method: reqwest::Method, path: &str) -> anyhow::Result<Value> {
-        let Self::Server { url, key } = self else { bail!("there is no server to ask") };
+        let Self::Server { url, key, .. } = self else { bail!("there is no server to ask") };
         let request = client()?.request(method, format!("{url}{path}")).bearer_auth(key.expose_secret());
         let answer = request.send().await.with_context(|| format!("the server at {url} broke off"))?;
         let is_success = answer.status().is_success();

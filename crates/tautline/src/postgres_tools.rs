@@ -1,81 +1,71 @@
 //! PostgreSQL's own tools, which do backups better than we could.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tautline_store::postgres::HOLD_MESSAGES;
-use url::Url;
 
-/// Writes everything in a database to a file that only its owner can read. It is there whole, or not at all.
-pub(crate) fn dump(url: &SecretString, to: &Path) -> anyhow::Result<()> {
-    ensure!(!to.exists(), "{} is there already", to.display());
+/// Ends what [`dump`] writes, with the schema. What is cut off before has no such line.
+const LAST_LINE: &str = "-- Tautline, schema ";
+
+/// Writes everything in a database to a file that only its owner can read. It is there whole, or not at all. The
+/// schema's number is left out of the data, and comes last: a server refuses a database that has none yet.
+pub(crate) fn dump(url: &SecretString, schema: u32, to: &Path) -> anyhow::Result<()> {
+    ensure!(!to.exists(), "{} is there already; move it away first", to.display());
     let unfinished = to.with_added_extension("new");
     let _ = fs::remove_file(&unfinished);
-    let file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished);
-    let file = file.with_context(|| format!("cannot write {}", unfinished.display()))?;
-    let dumped =
-        run(tool("pg_dump", url)?.args(["--no-owner", "--no-privileges", "--file"]).arg(&unfinished));
-    if let Err(error) = dumped.and_then(|()| Ok(file.sync_all()?)) {
-        let _ = fs::remove_file(&unfinished);
-        return Err(error);
-    }
-    fs::rename(&unfinished, to).with_context(|| format!("cannot write {}", to.display()))
+    let write = || -> anyhow::Result<()> {
+        let file = File::options().append(true).create_new(true).mode(0o600).open(&unfinished);
+        let mut file = file.with_context(|| format!("cannot write {}", unfinished.display()))?;
+        let mut dump = tool("pg_dump", url)?;
+        dump.args(["--no-owner", "--no-privileges", "--exclude-table-data=schema_version", "--file"]);
+        run(dump.arg(&unfinished))?;
+        writeln!(file, "{LAST_LINE}{schema}")?;
+        file.sync_all()?;
+        fs::rename(&unfinished, to).with_context(|| format!("cannot write {}", to.display()))
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&unfinished)))
 }
 
-/// Brings it back, and holds the messages, in one transaction: no server sees one without the other.
+/// Brings it back. Not in one transaction: of many tenants' schemas that would hold more locks than there are. Until
+/// the messages are held and the schema's number is there, no server uses it.
 pub(crate) fn restore(url: &SecretString, from: &Path) -> anyhow::Result<()> {
-    is_whole(from)?;
+    let schema = schema_of(from)?;
     let mut psql = tool("psql", url)?;
-    psql.args(["--no-psqlrc", "--quiet", "--single-transaction", "--set", "ON_ERROR_STOP=1", "--file"])
-        .arg(from);
-    run(psql.args(["--command", "RESET search_path", "--command", HOLD_MESSAGES]))
+    psql.args(["--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--file"]).arg(from);
+    let end = format!(
+        "RESET search_path; BEGIN; {HOLD_MESSAGES}; INSERT INTO schema_version VALUES ({schema}); COMMIT"
+    );
+    run(psql.args(["--command", &end])).context("make the database anew before you try again")
 }
 
-/// What is cut off between two statements would run without an error, and leave a store without its indexes.
-fn is_whole(file: &Path) -> anyhow::Result<()> {
+/// The schema of a backup that is whole.
+fn schema_of(file: &Path) -> anyhow::Result<u32> {
     let mut end = Vec::new();
-    let read = || -> std::io::Result<()> {
+    let mut read = || -> std::io::Result<()> {
         let mut file = File::open(file)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(1024)))?;
+        file.seek(SeekFrom::Start(length.saturating_sub(64)))?;
         file.read_to_end(&mut end).map(|_| ())
     };
-    let mut read = read;
     read().with_context(|| format!("cannot read {}", file.display()))?;
-    let is_ended = String::from_utf8_lossy(&end).contains("-- PostgreSQL database dump complete");
-    ensure!(is_ended, "{} is no whole backup of PostgreSQL: its last line is missing", file.display());
-    Ok(())
+    let end = String::from_utf8_lossy(&end);
+    let schema = end.lines().last().and_then(|line| line.strip_prefix(LAST_LINE)?.parse().ok());
+    schema.with_context(|| {
+        format!("{} is no whole backup of PostgreSQL: its last line is missing", file.display())
+    })
 }
 
-/// A tool that is told of the database by its environment: arguments can be read by others.
+/// A tool that is told of the database by its environment, as arguments can be read by others; and told what we read
+/// ourselves, so that it does not look at another database.
 fn tool(name: &str, url: &SecretString) -> anyhow::Result<Command> {
-    let url: Url = url.expose_secret().parse().context("the database URL cannot be read")?;
     let mut command = Command::new(name);
-    let plain = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let mut set = |name: &str, value: Option<String>| {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            command.env(name, value);
-        }
-    };
-    set("PGHOST", url.host_str().map(plain));
-    set("PGPORT", url.port().map(|port| port.to_string()));
-    set("PGUSER", Some(plain(url.username())));
-    set("PGPASSWORD", url.password().map(plain));
-    set("PGDATABASE", Some(plain(url.path().trim_start_matches('/'))));
-    for (key, value) in url.query_pairs() {
-        match key.as_ref() {
-            "host" => set("PGHOST", Some(value.into_owned())),
-            "port" => set("PGPORT", Some(value.into_owned())),
-            "sslmode" => set("PGSSLMODE", Some(value.into_owned())),
-            "sslrootcert" => set("PGSSLROOTCERT", Some(value.into_owned())),
-            _ => {}
-        }
-    }
+    command.envs(tautline_store::postgres::libpq_variables(url)?);
     Ok(command)
 }
 

@@ -46,10 +46,8 @@ impl Together for Accepting {
         let stored = all.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Accepted::Stored);
         let stored = stored.map(|(accept, _)| accept.as_ref()).collect::<Vec<_>>();
         if !stored.is_empty() {
-            let kept = tx.execute(keep(&stored)).await?;
-            if kept < stored.len() as u64 {
-                return Err(unavailable("the tenant is not known").into());
-            }
+            hold_tenants(tx, &stored).await?;
+            tx.execute(keep(&stored)).await?;
             if stored.iter().any(|accept| !accept.incoming.deliveries.is_empty()) {
                 tx.execute(self.deliver(&stored)).await?;
             }
@@ -68,7 +66,18 @@ fn see(all: &[Arc<Accept>]) -> Sql {
     .bind(times)
 }
 
-/// A request of a tenant that is not (or no longer) there is not kept.
+/// A tenant that is being erased takes in nothing more; one that takes something in is not erased meanwhile.
+async fn hold_tenants(tx: &mut Tx, stored: &[&Accept]) -> Work<()> {
+    let tenants = stored.iter().filter_map(|accept| accept.incoming.request.tenant.as_ref());
+    let mut tenants = tenants.map(ToString::to_string).collect::<Vec<_>>();
+    tenants.sort_unstable();
+    tenants.dedup();
+    let wanted = tenants.len();
+    let hold = sql("SELECT id FROM tenants WHERE id = ANY($1) ORDER BY id FOR KEY SHARE").bind(tenants);
+    let held = tx.all(hold, |row| row.try_get::<String, _>("id")).await?;
+    if held.len() < wanted { Err(unavailable("the tenant is not known").into()) } else { Ok(()) }
+}
+
 fn keep(stored: &[&Accept]) -> Sql {
     macro_rules! each {
         (|$accept:ident, $request:ident| $value:expr) => {
@@ -83,11 +92,8 @@ fn keep(stored: &[&Accept]) -> Sql {
     }
     sql("INSERT INTO inbox (id, tenant_id, installation_id, kind, name, slack_id, team_id, received_at, expires_at,
            content_type, sealed_body, answer)
-         SELECT i.* FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-           $8::bigint[], $9::bigint[], $10::text[], $11::bytea[], $12::text[])
-           AS i (id, tenant_id, installation_id, kind, name, slack_id, team_id, received_at, expires_at,
-             content_type, sealed_body, answer)
-         WHERE i.tenant_id IS NULL OR EXISTS (SELECT FROM tenants t WHERE t.id = i.tenant_id)")
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
+           $8::bigint[], $9::bigint[], $10::text[], $11::bytea[], $12::text[])")
     .bind(each!(|accept, request| value::uuid(request.id.as_bytes())))
     .bind(each!(|accept, request| request.tenant.as_ref().map(ToString::to_string)))
     .bind(each!(|accept, request| request.installation.map(|id| value::uuid(id.as_bytes()))))

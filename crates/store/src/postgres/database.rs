@@ -14,7 +14,7 @@ use sqlx::{Connection as _, Executor as _, Postgres, Row as _};
 use tautline_core::StoreResult;
 use tokio::time::timeout;
 
-use super::failure::{Failure, Work};
+use super::failure::{Failure, Work, unavailable};
 use crate::limits::{POSTGRES_ACQUIRE, POSTGRES_ANSWER};
 
 pub(super) type Sql = Query<'static, Postgres, PgArguments>;
@@ -24,13 +24,39 @@ pub(super) fn sql(text: &'static str) -> Sql {
     sqlx::query(text).persistent(false)
 }
 
-/// `READ COMMITTED`, with a bound of the server's own, in case we are gone. And durable, however the database is
-/// set: an acknowledgement that does not wait for the disk is none.
-const WRITE: &str = "BEGIN; SET LOCAL statement_timeout = '10s'; SET LOCAL synchronous_commit = on";
-/// The same where it waits for more than our own disk: for a standby that applied the commit, say.
-const WRITE_AS_SET: &str = "BEGIN; SET LOCAL statement_timeout = '10s'";
+/// `READ COMMITTED`, with bounds of the server's own, in case we are gone or stand still: a transaction that nobody
+/// ends would keep its locks from everybody else. Slack's requests wait for a lock less than for their commit.
+macro_rules! begin_write {
+    ($lock_timeout:literal, $more:literal) => {
+        concat!(
+            "BEGIN; SET LOCAL statement_timeout = '10s'; SET LOCAL idle_in_transaction_session_timeout = '10s';
+             SET LOCAL lock_timeout = '",
+            $lock_timeout,
+            "'; ",
+            $more
+        )
+    };
+}
+
+/// How the transactions of a pool begin. Durable, however the database is set: an acknowledgement that does not wait
+/// for the disk is none. Where it waits for more than our own disk (for a standby that applied the commit, say) that
+/// is left as it is set.
+const WRITES: [[&str; 2]; 2] = [
+    [begin_write!("5s", "SET LOCAL synchronous_commit = on"), begin_write!("5s", "")],
+    [begin_write!("400ms", "SET LOCAL synchronous_commit = on"), begin_write!("400ms", "")],
+];
 /// All that one read looks at is of one moment.
-const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10s'";
+const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '10s';
+    SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// For whom a pool is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Slack waits.
+    Slacks,
+    /// Anybody else.
+    Others,
+}
 
 /// Migrations take the time they need, and wait for another replica's.
 const MIGRATE: &str = "BEGIN; SET LOCAL synchronous_commit = on";
@@ -69,6 +95,39 @@ pub(super) fn options(url: &SecretString) -> Result<PgConnectOptions, String> {
     Ok(sqlx::ConnectOptions::disable_statement_logging(options))
 }
 
+/// What [`options`] reads, as libpq names it.
+pub(super) fn libpq_variables(url: &SecretString) -> Result<Vec<(&'static str, String)>, String> {
+    let read = options(url)?;
+    let url: url::Url = url.expose_secret().parse().map_err(|error: url::ParseError| error.to_string())?;
+    let host = match read.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => read.get_host().trim_matches(['[', ']']).to_owned(),
+    };
+    let database = read.get_database().unwrap_or(read.get_username()).to_owned();
+    let mut variables = vec![
+        ("PGHOST", host),
+        ("PGPORT", read.get_port().to_string()),
+        ("PGUSER", read.get_username().to_owned()),
+        ("PGDATABASE", database),
+    ];
+    if let Some(password) = url.password() {
+        let plain = percent_encoding::percent_decode_str(password).decode_utf8_lossy();
+        variables.push(("PGPASSWORD", plain.into_owned()));
+    }
+    for (name, value) in url.query_pairs() {
+        let variable = match name.as_ref() {
+            "sslmode" | "ssl-mode" => "PGSSLMODE",
+            "sslrootcert" | "ssl-root-cert" => "PGSSLROOTCERT",
+            "sslcert" => "PGSSLCERT",
+            "sslkey" => "PGSSLKEY",
+            "options" => "PGOPTIONS",
+            _ => continue,
+        };
+        variables.push((variable, value.into_owned()));
+    }
+    Ok(variables)
+}
+
 /// Where the database is, as a person knows it.
 pub(super) fn place(options: &PgConnectOptions) -> String {
     let host =
@@ -82,13 +141,27 @@ pub(super) async fn is_durable_as_set(options: &PgConnectOptions) -> Work<bool> 
     let ask = async {
         let mut connection = PgConnection::connect_with(options).await?;
         let settings = "SELECT current_setting('synchronous_commit') <> 'off' AS durable,
-                          current_setting('fsync') <> 'off' AS synced";
+                          current_setting('fsync') <> 'off' AS synced,
+                          has_database_privilege(current_database(), 'CREATE') AS may_create,
+                          format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user) AS grant";
         let mut transaction = connection.begin().await?;
         let row = sql(settings).fetch_one(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok((row.try_get("durable")?, row.try_get("synced")?))
+        Ok((
+            row.try_get("durable")?,
+            row.try_get("synced")?,
+            row.try_get("may_create")?,
+            row.try_get("grant")?,
+        ))
     };
-    let (durable, synced): (bool, bool) = in_time(POSTGRES_ANSWER, ask).await?;
+    let (durable, synced, may_create, grant): (bool, bool, bool, String) =
+        in_time(POSTGRES_ANSWER, ask).await?;
+    if !may_create {
+        // Else it would be noticed when the first tenant has consented, and its code is used up.
+        return Err(
+            unavailable(format!("each tenant's credentials rest in a schema of their own: {grant}")).into()
+        );
+    }
     if !synced {
         tracing::warn!(
             "the database runs with fsync=off: what is acknowledged is lost with the power; set fsync=on"
@@ -105,12 +178,17 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn new(options: &PgConnectOptions, connections: u32, durable_as_set: bool) -> Self {
+    pub(super) fn new(
+        options: &PgConnectOptions,
+        whose: Whose,
+        connections: u32,
+        durable_as_set: bool,
+    ) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(POSTGRES_ACQUIRE)
             .connect_lazy_with(options.clone());
-        Self { pool, write: if durable_as_set { WRITE_AS_SET } else { WRITE } }
+        Self { pool, write: WRITES[usize::from(whose == Whose::Slacks)][usize::from(durable_as_set)] }
     }
 
     /// Begins a transaction that writes.

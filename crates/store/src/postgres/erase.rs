@@ -1,8 +1,10 @@
 //! A tenant, erased in parts: first what lets anything new in, last the tenant itself.
 
 use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use tautline_core::TenantId;
 use tautline_core::keeping::Erased;
+use uuid::Uuid;
 
 use super::database::{Sql, Tx, sql};
 use super::failure::Work;
@@ -12,7 +14,8 @@ use crate::limits::PART;
 const DOORS: [(&str, &str); 7] = [
     (
         "lanes",
-        "DELETE FROM lanes WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1)",
+        "DELETE FROM lanes WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
+           UNION SELECT installation_id FROM messages WHERE tenant_id = $1)",
     ),
     (
         "lane_names",
@@ -31,33 +34,50 @@ const LAST: [(&str, &str); 3] = [
     ("tenants", "DELETE FROM tenants WHERE id = $1"),
 ];
 
+/// Whoever lets something in for a tenant holds its row in common (see accept.rs; messages by their reference). So with
+/// the row held alone nothing comes in, and what is seen to be gone is gone.
+const ALONE: &str = "SELECT FROM tenants WHERE id = $1 FOR UPDATE";
+
 pub(super) async fn part(tx: &mut Tx, tenant: &TenantId) -> Work<Erased> {
     let mut erased = Erased::default();
     let of = |text: &'static str| -> Sql { sql(text).bind(tenant.to_string()) };
+    tx.execute(of(ALONE)).await?;
     for (table, delete) in DOORS {
         erased.count(table, tx.execute(of(delete)).await?);
     }
     // The schema, and with it the credentials.
     let left: i64 = tx.one(of("SELECT leave_tenant($1) AS there"), |row| row.try_get("there")).await?;
     erased.count("credentials", u64::try_from(left).unwrap_or(0));
-    let requests = of("WITH gone AS (DELETE FROM inbox WHERE id IN (SELECT id FROM inbox WHERE tenant_id = $1 LIMIT $2)
-                         RETURNING id),
-                       deliveries_gone AS (DELETE FROM deliveries WHERE request_id IN (SELECT id FROM gone) RETURNING id),
-                       attempts_gone AS (DELETE FROM attempts WHERE delivery_id IN (SELECT id FROM deliveries_gone))
-                       SELECT count(*) AS gone FROM gone");
-    let messages = of("WITH gone AS (DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE tenant_id = $1 LIMIT $2)
-                         RETURNING id)
-                       SELECT count(*) AS gone FROM gone");
-    for (table, delete) in [("inbox", requests), ("messages", messages)] {
-        let gone: i64 = tx.one(delete.bind(PART), |row| row.try_get("gone")).await?;
-        erased.count(table, u64::try_from(gone).unwrap_or(0));
-        if gone > 0 {
-            return Ok(erased);
-        }
+    let requests = requests(tx, tenant).await?;
+    let messages = tx
+        .execute(
+            of("DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE tenant_id = $1 LIMIT $2)")
+                .bind(PART),
+        )
+        .await?;
+    erased.count("inbox", requests);
+    erased.count("messages", messages);
+    let left = of("SELECT EXISTS (SELECT FROM inbox WHERE tenant_id = $1)
+                     OR EXISTS (SELECT FROM messages WHERE tenant_id = $1) AS there");
+    if tx.one(left, |row| row.try_get::<bool, _>("there")).await? {
+        return Ok(erased);
     }
     for (table, delete) in LAST {
         erased.count(table, tx.execute(of(delete)).await?);
     }
     erased.is_done = true;
     Ok(erased)
+}
+
+/// Some requests, with what belongs to them. Each in a statement of its own, which sees what the one before waited
+/// for: an attempt that was just put on record, say.
+async fn requests(tx: &mut Tx, tenant: &TenantId) -> Work<u64> {
+    let id = |row: &PgRow| row.try_get::<Uuid, _>("id");
+    let some = sql("SELECT id FROM inbox WHERE tenant_id = $1 LIMIT $2 FOR UPDATE");
+    let requests = tx.all(some.bind(tenant.to_string()).bind(PART), id).await?;
+    let deliveries =
+        sql("DELETE FROM deliveries WHERE request_id = ANY($1) RETURNING id").bind(requests.clone());
+    let deliveries = tx.all(deliveries, id).await?;
+    tx.execute(sql("DELETE FROM attempts WHERE delivery_id = ANY($1)").bind(deliveries)).await?;
+    tx.execute(sql("DELETE FROM inbox WHERE id = ANY($1)").bind(requests)).await
 }

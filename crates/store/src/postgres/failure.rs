@@ -2,6 +2,9 @@
 
 use tautline_core::StoreError;
 
+/// PostgreSQL's code for a lock that was not to be had in time.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// What a piece of work comes to.
 pub(super) type Work<T> = Result<T, Failure>;
 
@@ -20,10 +23,12 @@ impl Failure {
         match self {
             Self::Store(_) => true,
             Self::TimedOut => false,
-            // Bad data, a broken constraint, a row too large, and those that two transactions do to each other.
-            Self::Postgres(sqlx::Error::Database(error)) => error
-                .code()
-                .is_some_and(|code| ["22", "23", "40", "54"].iter().any(|class| code.starts_with(class))),
+            // Bad data, a broken constraint, a row too large, a row that somebody holds, and what two transactions do to
+            // each other.
+            Self::Postgres(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
+                code == LOCK_NOT_AVAILABLE
+                    || ["22", "23", "40", "54"].iter().any(|class| code.starts_with(class))
+            }),
             Self::Postgres(error) => {
                 matches!(
                     error,
@@ -31,6 +36,14 @@ impl Failure {
                 )
             }
         }
+    }
+}
+
+impl Failure {
+    /// Whether two transactions stood in each other's way, and this one gave in: again, it may succeed.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Postgres(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code.starts_with("40")))
     }
 }
 

@@ -2,6 +2,7 @@
 //! this at the same time leave each other's rows alone.
 
 use sqlx::Row as _;
+use tautline_core::keeping::Forgotten;
 use tautline_core::{StoreResult, Timestamp, least_at, limits};
 use uuid::Uuid;
 
@@ -11,11 +12,15 @@ use super::failure::Work;
 use super::value;
 use crate::limits::PART;
 
-pub(super) async fn forget(database: &Database, clock: &DatabaseClock, now: Timestamp) -> StoreResult<u64> {
+pub(super) async fn forget(
+    database: &Database,
+    clock: &DatabaseClock,
+    now: Timestamp,
+) -> StoreResult<Forgotten> {
     let old = |kept| now.before(kept);
     let ids = |kept| value::uuid(&least_at(old(kept)));
     let keys = old(limits::KEY_KEPT);
-    let mut rows = 0;
+    let mut forgotten = Forgotten::default();
     // Each part is a transaction of its own: locks are held for a moment.
     for part in [
         sql("DELETE FROM seen WHERE key IN
@@ -48,9 +53,10 @@ pub(super) async fn forget(database: &Database, clock: &DatabaseClock, now: Time
     ] {
         let mut tx = database.write().await?;
         let deleted = tx.execute(part.bind(PART)).await?;
-        rows += tx.finish(deleted).await?;
+        forgotten.count(tx.finish(deleted).await?, PART as u64);
     }
-    Ok(rows + bodies(database, now).await?)
+    forgotten.count(bodies(database, now).await?, PART as u64);
+    Ok(forgotten)
 }
 
 /// Bodies, and the answers to attempts. What waits when its time comes keeps its body until its record goes.

@@ -68,7 +68,11 @@ async fn commit<W: Together>(database: &Database, work: &W, batch: Vec<Waiting<W
     let mut parts = vec![batch];
     while let Some(mut part) = parts.pop() {
         let items = part.iter().map(|(item, _)| item.clone()).collect::<Vec<_>>();
-        match transact(database, work, &items).await {
+        let done = match transact(database, work, &items).await {
+            Err(failure) if failure.is_conflict() => transact(database, work, &items).await,
+            done => done,
+        };
+        match done {
             Ok(outcomes) => {
                 for ((_, reply), outcome) in part.into_iter().zip(outcomes) {
                     // Whoever asked may have gone: the commit stands all the same.

@@ -40,7 +40,7 @@ impl Inbox for PostgresStore {
         id: RequestId,
         answer: AnswerState,
     ) -> StoreResult<()> {
-        let mut tx = self.inbound.write().await?;
+        let mut tx = self.database.write().await?;
         let answered =
             sql("UPDATE inbox SET answer = $1 WHERE id = $2 AND tenant_id = $3 AND answer = 'waiting'")
                 .bind(answer.as_str())
@@ -59,7 +59,7 @@ impl Inbox for PostgresStore {
         filter: &RequestFilter,
         page: PageRequest,
     ) -> StoreResult<Page<RequestSummary>> {
-        let mut tx = self.database.read().await?;
+        let mut tx = self.lists.read().await?;
         let found = sql(concat!(
             "SELECT ",
             columns!(),
@@ -91,7 +91,7 @@ impl Inbox for PostgresStore {
     }
 
     async fn request(&self, whose: Whose<'_>, id: RequestId) -> StoreResult<Option<RequestSummary>> {
-        let mut tx = self.database.read().await?;
+        let mut tx = self.lists.read().await?;
         let found = sql(concat!(
             "SELECT ",
             columns!(),

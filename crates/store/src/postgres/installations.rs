@@ -77,7 +77,7 @@ impl Installations for PostgresStore {
     }
 
     async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>> {
-        let mut tx = self.database.read().await?;
+        let mut tx = self.lists.read().await?;
         let found = sql(concat!(
             "SELECT ",
             columns!(),

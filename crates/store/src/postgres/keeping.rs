@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::Row as _;
-use tautline_core::keeping::{Erased, Keeping, ResealCursor, Resealed};
+use tautline_core::keeping::{Erased, Forgotten, Keeping, ResealCursor, Resealed};
 use tautline_core::{StoreResult, TenantId, Timestamp};
 
 use super::database::sql;
@@ -17,7 +17,7 @@ pub const HOLD_MESSAGES: &str = "
 
 #[async_trait]
 impl Keeping for PostgresStore {
-    async fn forget(&self, now: Timestamp) -> StoreResult<u64> {
+    async fn forget(&self, now: Timestamp) -> StoreResult<Forgotten> {
         forget::forget(&self.database, &self.clock, now).await
     }
 
@@ -29,8 +29,9 @@ impl Keeping for PostgresStore {
 
     async fn sealed_rows(&self) -> StoreResult<u64> {
         let mut tx = self.database.read().await?;
-        let count = sql("SELECT (SELECT count(*) FROM tenants) + (SELECT count(*) FROM inbox)
-                           + (SELECT count(*) FROM attempts) + (SELECT count(*) FROM messages) AS there");
+        // As the planner knows them: counting millions would take too long.
+        let count = sql("SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint AS there FROM pg_class
+                         WHERE oid = ANY(ARRAY['tenants', 'inbox', 'attempts', 'messages']::regclass[])");
         let there: i64 = tx.one(count, |row| row.try_get("there")).await?;
         tx.finish(u64::try_from(there).unwrap_or(0)).await
     }

@@ -86,6 +86,43 @@ pub(super) async fn count(tx: &mut Tx, message: &Claimed, by: i64) -> Work<()> {
     Ok(())
 }
 
+/// Messages of several lanes are queued no more. All lanes first, and then all counts, each in their order.
+pub(super) async fn count_off(tx: &mut Tx, messages: &[Claimed]) -> Work<()> {
+    let installations =
+        messages.iter().map(|message| value::uuid(message.installation.as_bytes())).collect::<Vec<_>>();
+    let lanes = messages.iter().map(|message| value::text(&message.lane)).collect::<Vec<_>>();
+    let tenants = messages.iter().map(|message| message.tenant.to_string()).collect::<Vec<_>>();
+    let lock = sql(
+        "SELECT FROM lanes WHERE (installation_id, lane) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+                    ORDER BY installation_id, lane FOR UPDATE",
+    );
+    tx.execute(lock.bind(installations.clone()).bind(lanes.clone())).await?;
+    tx.execute(
+        sql("UPDATE lanes l SET waiting = l.waiting - c.gone
+             FROM (SELECT installation_id, lane, count(*) AS gone
+                   FROM unnest($1::uuid[], $2::text[]) AS m (installation_id, lane) GROUP BY 1, 2) AS c
+             WHERE l.installation_id = c.installation_id AND l.lane = c.lane")
+        .bind(installations)
+        .bind(lanes),
+    )
+    .await?;
+    count_off_tenants(tx, tenants).await
+}
+
+/// One less for each time a tenant is named.
+async fn count_off_tenants(tx: &mut Tx, tenants: Vec<String>) -> Work<()> {
+    let lock = sql("SELECT FROM outbox_waiting WHERE tenant_id = ANY($1) ORDER BY tenant_id FOR UPDATE");
+    tx.execute(lock.bind(tenants.clone())).await?;
+    tx.execute(
+        sql("UPDATE outbox_waiting w SET waiting = w.waiting - c.taken
+             FROM (SELECT tenant_id, count(*) AS taken FROM unnest($1::text[]) AS t (tenant_id) GROUP BY 1) AS c
+             WHERE w.tenant_id = c.tenant_id")
+        .bind(tenants),
+    )
+    .await?;
+    Ok(())
+}
+
 /// Whether any lane could move.
 pub(super) async fn is_due(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp) -> Work<bool> {
     let due =
@@ -122,17 +159,21 @@ pub(super) async fn claim(
         let message = read(row)?;
         Ok((Claimed { attempt: message.attempt + 1, ..message }, row.try_get("sealed_arguments")?))
     });
-    let claimed: Vec<(Claimed, Vec<u8>)> = claimed.await?;
+    let heads: Vec<(Claimed, Vec<u8>)> = claimed.await?;
+    let ids = heads.iter().map(|(message, _)| value::uuid(message.id.as_bytes())).collect::<Vec<_>>();
+    // Somebody may have ended one since it was looked at.
+    let take = sql("UPDATE messages SET state = 'sending', attempt = attempt + 1
+                    WHERE id = ANY($1) AND state = 'queued' RETURNING id");
+    let taken = tx.all(take.bind(ids), |row| value::id(row, "id")).await?;
+    let claimed =
+        heads.into_iter().filter(|(message, _)| taken.contains(message.id.as_bytes())).collect::<Vec<_>>();
     if claimed.is_empty() {
         return Ok(claimed);
     }
-    let each = |field: fn(&Claimed) -> [u8; 16]| {
-        claimed.iter().map(|(message, _)| value::uuid(&field(message))).collect::<Vec<_>>()
-    };
-    let (ids, installations) = (each(|message| *message.id.as_bytes()), each(|m| *m.installation.as_bytes()));
+    let installations = claimed.iter().map(|(message, _)| value::uuid(message.installation.as_bytes()));
+    let installations = installations.collect::<Vec<_>>();
     let lanes = claimed.iter().map(|(message, _)| value::text(&message.lane)).collect::<Vec<_>>();
-    let mut tenants = claimed.iter().map(|(message, _)| message.tenant.to_string()).collect::<Vec<_>>();
-    tenants.sort_unstable();
+    let tenants = claimed.iter().map(|(message, _)| message.tenant.to_string()).collect::<Vec<_>>();
     tx.execute(
         sql("UPDATE lanes l SET leased_until = $1, waiting = waiting - 1
              FROM unnest($2::uuid[], $3::text[]) AS c (installation_id, lane)
@@ -142,19 +183,7 @@ pub(super) async fn claim(
         .bind(lanes),
     )
     .await?;
-    tx.execute(
-        sql("UPDATE messages SET state = 'sending', attempt = attempt + 1 WHERE id = ANY($1)").bind(ids),
-    )
-    .await?;
-    let lock = sql("SELECT FROM outbox_waiting WHERE tenant_id = ANY($1) ORDER BY tenant_id FOR UPDATE");
-    tx.execute(lock.bind(tenants.clone())).await?;
-    tx.execute(
-        sql("UPDATE outbox_waiting w SET waiting = w.waiting - c.taken
-             FROM (SELECT tenant_id, count(*) AS taken FROM unnest($1::text[]) AS t (tenant_id) GROUP BY 1) AS c
-             WHERE w.tenant_id = c.tenant_id")
-        .bind(tenants),
-    )
-    .await?;
+    count_off_tenants(tx, tenants).await?;
     Ok(claimed)
 }
 

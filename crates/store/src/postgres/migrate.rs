@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::database::{Database, Tx, sql};
-use super::failure::{Failure, Work};
+use super::failure::{Failure, Work, unavailable};
 use super::value;
 
 const MIGRATIONS: [&str; 3] = [
@@ -36,7 +36,12 @@ pub(super) async fn found(tx: &mut Tx) -> Work<u32> {
     if !tx.one(there, |row| row.try_get::<bool, _>("there")).await? {
         return Ok(0);
     }
-    tx.one(sql("SELECT version FROM schema_version"), |row| value::number(row, "version")).await
+    let version = sql("SELECT version FROM schema_version");
+    let version = tx.maybe(version, |row| value::number(row, "version")).await?;
+    version.ok_or_else(|| {
+        unavailable("a backup is being restored into it, or that broke off: then make the database anew, and restore again")
+            .into()
+    })
 }
 
 /// Brings a database to the schema that this version knows. Of several replicas that start together one does it,

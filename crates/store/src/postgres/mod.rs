@@ -38,19 +38,24 @@ use tokio::task::AbortHandle;
 
 use accept::Accepting;
 use clock::DatabaseClock;
-use database::{Database, sql};
+use database::{Database, Whose, sql};
 use finish::Finishing;
 use group::Group;
 use installations::Lookups;
 
 pub use keeping::HOLD_MESSAGES;
 
-use crate::limits::{POSTGRES_CLOCK, POSTGRES_CONNECTIONS, POSTGRES_INBOUND_CONNECTIONS};
+use crate::limits::{
+    POSTGRES_CLOCK, POSTGRES_CONNECTIONS, POSTGRES_INBOUND_CONNECTIONS, POSTGRES_LIST_CONNECTIONS,
+    POSTGRES_READING,
+};
 
 /// The store in a PostgreSQL database.
 pub struct PostgresStore {
     /// The connections on Slack's way, apart from the others: nothing else must keep Slack waiting.
     inbound: Database,
+    /// Those for lists, apart as well: a long one must keep nobody waiting but other lists.
+    lists: Database,
     database: Database,
     lookups: Group<Lookups>,
     accepting: Group<Accepting>,
@@ -107,21 +112,23 @@ impl PostgresStore {
         let unavailable = |source| OpenError::Unavailable { place: place.clone(), source };
         let durable =
             database::is_durable_as_set(&connect).await.map_err(|failure| unavailable(failure.into()))?;
-        let database = Database::new(&connect, POSTGRES_CONNECTIONS, durable);
+        let pool = |whose, connections| Database::new(&connect, whose, connections, durable);
+        let database = pool(Whose::Others, POSTGRES_CONNECTIONS);
         migrate::migrate(&database).await.map_err(|error| match error {
             migrate::Error::FromTheFuture { found } => {
                 OpenError::FromTheFuture { place: place.clone(), found, known: migrate::KNOWN }
             }
             migrate::Error::Postgres(failure) => unavailable(failure.into()),
         })?;
-        let inbound = Database::new(&connect, POSTGRES_INBOUND_CONNECTIONS, durable);
+        let inbound = pool(Whose::Slacks, POSTGRES_INBOUND_CONNECTIONS);
         let clock = Arc::new(DatabaseClock::new(options.clock));
         compare(&database, &clock).await.map_err(unavailable)?;
         let comparing = tokio::spawn(keep_comparing(database.clone(), clock.clone())).abort_handle();
         Ok(Self {
             lookups: Group::start(inbound.clone(), Lookups),
             accepting: Group::start(inbound.clone(), Accepting { clock: clock.clone() }),
-            finishing: Group::start(database.clone(), Finishing),
+            finishing: Group::start(inbound.clone(), Finishing),
+            lists: pool(Whose::Others, POSTGRES_LIST_CONNECTIONS),
             inbound,
             database,
             clock,
@@ -137,11 +144,16 @@ pub async fn schema(url: &SecretString) -> Result<(u32, u32), OpenError> {
     let unavailable = |source| OpenError::Unavailable { place: database::place(&connect), source };
     let found = async {
         database::is_durable_as_set(&connect).await?;
-        let mut tx = Database::new(&connect, 1, true).read().await?;
+        let mut tx = Database::new(&connect, Whose::Others, 1, true).read().await?;
         let found = migrate::found(&mut tx).await?;
         tx.finish(found).await
     };
     Ok((found.await.map_err(unavailable)?, migrate::KNOWN))
+}
+
+/// The same database as PostgreSQL's own programs are told of it, by variables of their environment.
+pub fn libpq_variables(url: &SecretString) -> Result<Vec<(&'static str, String)>, OpenError> {
+    database::libpq_variables(url).map_err(OpenError::Url)
 }
 
 impl Drop for PostgresStore {
@@ -156,7 +168,11 @@ async fn compare(database: &Database, clock: &DatabaseClock) -> StoreResult<()> 
     let Some(before) = clock.own_now() else { return tx.finish(()).await };
     let time = sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us");
     let now_us = tx.one(time, |row| row.try_get("now_us")).await?;
-    clock.compare(before, now_us, clock.own_now().unwrap_or(before));
+    let after = clock.own_now().unwrap_or(before);
+    // What took long says little: when in between it was read, nobody knows.
+    if after.since(before) < POSTGRES_READING {
+        clock.compare(before, now_us, after);
+    }
     tx.finish(()).await
 }
 

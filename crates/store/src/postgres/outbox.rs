@@ -116,7 +116,7 @@ impl Outbox for PostgresStore {
         filter: MessageFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Message>> {
-        let mut tx = self.database.read().await?;
+        let mut tx = self.lists.read().await?;
         let found = sql(concat!(
             "SELECT ",
             columns!(),
@@ -146,7 +146,7 @@ impl Outbox for PostgresStore {
     }
 
     async fn message(&self, tenant: &TenantId, id: MessageId) -> StoreResult<Option<Message>> {
-        let mut tx = self.database.read().await?;
+        let mut tx = self.lists.read().await?;
         let found =
             sql(concat!("SELECT ", columns!(), " FROM messages m WHERE m.id = $1 AND m.tenant_id = $2"))
                 .bind(value::uuid(id.as_bytes()))

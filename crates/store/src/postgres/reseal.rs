@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::database::{Sql, Tx, sql};
 use super::failure::Work;
 use super::{installations, value};
-use crate::limits::PART;
+use crate::limits::RESEAL_PART;
 use crate::sealed;
 
 /// The tables in the order in which they are gone through.
@@ -84,7 +84,7 @@ impl Walk<'_> {
 
     async fn requests(&mut self, last: Uuid) -> Work<Option<Vec<u8>>> {
         let found = sql("SELECT id, tenant_id, sealed_body FROM inbox WHERE id > $1 ORDER BY id LIMIT $2");
-        let found = self.tx.all(found.bind(last).bind(PART), |row| {
+        let found = self.tx.all(found.bind(last).bind(RESEAL_PART), |row| {
             let id = RequestId::from_bytes(value::id(row, "id")?);
             Ok((id, value::tenant_opt(row, "tenant_id")?, row.try_get::<Vec<u8>, _>("sealed_body")?))
         });
@@ -106,7 +106,7 @@ impl Walk<'_> {
                          WHERE (delivery_id, number) > ($1, $2) ORDER BY delivery_id, number LIMIT $3")
         .bind(uuid(delivery))
         .bind(i64::from(number))
-        .bind(PART);
+        .bind(RESEAL_PART);
         let found = self.tx.all(found, |row| {
             let id = DeliveryId::from_bytes(value::id(row, "delivery_id")?);
             let number: u32 = value::number(row, "number")?;
@@ -130,7 +130,7 @@ impl Walk<'_> {
     async fn messages(&mut self, last: Uuid) -> Work<Option<Vec<u8>>> {
         let found =
             sql("SELECT id, tenant_id, sealed_arguments FROM messages WHERE id > $1 ORDER BY id LIMIT $2");
-        let found = self.tx.all(found.bind(last).bind(PART), |row| {
+        let found = self.tx.all(found.bind(last).bind(RESEAL_PART), |row| {
             let id = MessageId::from_bytes(value::id(row, "id")?);
             let tenant: TenantId = value::parsed(row, "tenant_id")?;
             Ok((id, tenant, row.try_get::<Vec<u8>, _>("sealed_arguments")?))

@@ -9,7 +9,7 @@ use tautline_core::{StoreResult, Timestamp, limits};
 use super::clock::DatabaseClock;
 use super::database::{Database, Tx, sql};
 use super::failure::Work;
-use super::lanes::{count, read, settle};
+use super::lanes::{count_off, read, settle};
 use super::value;
 use crate::limits::REAP_BATCH;
 
@@ -71,8 +71,6 @@ async fn expire(tx: &mut Tx, now: Timestamp) -> Work<usize> {
     .bind(now.as_micros())
     .bind(REAP_BATCH);
     let old = tx.all(expire, read).await?;
-    for message in &old {
-        count(tx, message, -1).await?;
-    }
+    count_off(tx, &old).await?;
     Ok(old.len())
 }

@@ -57,9 +57,18 @@ async fn restore_aside(from: &Path, to: &Path, vault: Arc<dyn Vault>) -> Result<
     let mut source = File::open(from).map_err(file_error(from))?;
     std::io::copy(&mut source, &mut copy).map_err(file_error(to))?;
     let options = SqliteOptions { path: to.to_owned(), holder: "tautline restore".into(), commit_gate: None };
-    // The last connection brings what is in the log into the file.
     let store = SqliteStore::open(options, vault)?;
-    store.hold_messages().await.map_err(|source| OpenError::Store { path: to.to_owned(), source })
+    let held = store.hold_messages().await;
+    let held = held.map_err(|source| OpenError::Store { path: to.to_owned(), source })?;
+    drop(store);
+    // Only the file itself is put in place: what is still in its log would be lost, and with it that they are held.
+    let emptied = Connection::open(to)
+        .and_then(|file| file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)));
+    match emptied {
+        Ok(0) => copy.sync_all().map_err(file_error(to)).map(|()| held),
+        Ok(_) => Err(OpenError::Damaged { path: to.to_owned(), what: "its log could not be emptied".into() }),
+        Err(source) => Err(OpenError::Sqlite { path: to.to_owned(), source }),
+    }
 }
 
 /// Whether it is a store of ours, and all of it.

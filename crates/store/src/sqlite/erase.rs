@@ -24,7 +24,8 @@ pub(super) fn part(connection: &Connection, tenant: &TenantId) -> rusqlite::Resu
     let id = tenant.as_str();
     for table in ["lanes", "lane_names"] {
         let of_installations = format!(
-            "DELETE FROM {table} WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = ?)"
+            "DELETE FROM {table} WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = ?1
+               UNION SELECT installation_id FROM messages WHERE tenant_id = ?1)"
         );
         erased.count(table, connection.prepare_cached(&of_installations)?.execute([id])? as u64);
     }

@@ -1,18 +1,20 @@
 //! What is older than it is kept for, deleted in parts. Nothing that still waits is deleted by age.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use tautline_core::keeping::Forgotten;
 use tautline_core::{StoreResult, Timestamp, least_at, limits};
 
 use super::writer::Writer;
 use crate::limits::PART;
 
-pub(super) async fn forget(writer: &Writer, now: Timestamp) -> StoreResult<u64> {
-    let mut rows = 0;
+pub(super) async fn forget(writer: &Writer, now: Timestamp) -> StoreResult<Forgotten> {
+    let mut forgotten = Forgotten::default();
     // Each part is a write of its own, so that others come in between.
-    for part in [seen, unclaimed, requests, request_bodies, messages, message_bodies, odds] {
-        rows += writer.write(move |connection| Ok(part(connection, now)?)).await?;
+    for part in [seen, unclaimed, requests, request_bodies, messages, message_bodies, keys, links, lanes] {
+        let rows = writer.write(move |connection| Ok(part(connection, now)?)).await?;
+        forgotten.count(rows, PART as u64);
     }
-    Ok(rows)
+    Ok(forgotten)
 }
 
 fn seen(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
@@ -117,24 +119,23 @@ fn go_on(connection: &Connection, what: &str, next: &str, now: Timestamp) -> rus
     Ok(ids)
 }
 
-/// Keys, links and lanes that nobody will ask for again.
-fn odds(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
-    let old = now.before(limits::KEY_KEPT).as_micros();
-    Ok(delete(
-        connection,
-        "DELETE FROM idempotency_keys WHERE (scope, key) IN
-           (SELECT scope, key FROM idempotency_keys WHERE at < ?1 LIMIT ?2)",
-        old,
-    )? + delete(
-        connection,
-        "DELETE FROM connect_links WHERE id IN (SELECT id FROM connect_links WHERE expires_at < ?1 LIMIT ?2)",
-        old,
-    )? + delete(
-        connection,
-        "DELETE FROM lanes WHERE (installation_id, lane) IN (SELECT installation_id, lane FROM lanes
-           WHERE waiting = 0 AND leased_until IS NULL AND next_at < ?1 LIMIT ?2)",
-        old,
-    )?)
+fn keys(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
+    let old = "DELETE FROM idempotency_keys WHERE (scope, key) IN
+                 (SELECT scope, key FROM idempotency_keys WHERE at < ?1 LIMIT ?2)";
+    delete(connection, old, now.before(limits::KEY_KEPT).as_micros())
+}
+
+fn links(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
+    let old =
+        "DELETE FROM connect_links WHERE id IN (SELECT id FROM connect_links WHERE expires_at < ?1 LIMIT ?2)";
+    delete(connection, old, now.before(limits::KEY_KEPT).as_micros())
+}
+
+/// Lanes that nobody has used for long; the next message makes them anew.
+fn lanes(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
+    let idle = "DELETE FROM lanes WHERE (installation_id, lane) IN (SELECT installation_id, lane FROM lanes
+                  WHERE waiting = 0 AND leased_until IS NULL AND next_at < ?1 LIMIT ?2)";
+    delete(connection, idle, now.before(limits::KEY_KEPT).as_micros())
 }
 
 fn delete(connection: &Connection, sql: &str, old: i64) -> rusqlite::Result<u64> {

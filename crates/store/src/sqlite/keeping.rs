@@ -1,7 +1,7 @@
 //! The care for what is kept.
 
 use async_trait::async_trait;
-use tautline_core::keeping::{Erased, Keeping, ResealCursor, Resealed};
+use tautline_core::keeping::{Erased, Forgotten, Keeping, ResealCursor, Resealed};
 use tautline_core::{StoreResult, TenantId, Timestamp};
 
 use super::{SqliteStore, erase, forget, reseal};
@@ -9,7 +9,7 @@ use crate::columns::RESTORED;
 
 #[async_trait]
 impl Keeping for SqliteStore {
-    async fn forget(&self, now: Timestamp) -> StoreResult<u64> {
+    async fn forget(&self, now: Timestamp) -> StoreResult<Forgotten> {
         forget::forget(&self.writer, now).await
     }
 

@@ -32,6 +32,14 @@ fn without_script(error: rusqlite::Error) -> rusqlite::Error {
 }
 
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    // A table that is made anew is dropped in between, and with references on, all that refers to its rows with it.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let migrated = migrate_without_references(connection);
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrated
+}
+
+fn migrate_without_references(connection: &mut Connection) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = KNOWN;

@@ -47,10 +47,11 @@ pub(crate) async fn backup(environment: &Environment, options: Backup) -> anyhow
             tautline_store::sqlite::backup(path, file).context("no backup was made")?;
         }
         Database::Postgres(url) => {
-            if tautline_store::postgres::schema(url).await?.0 == 0 {
+            let (schema, _) = tautline_store::postgres::schema(url).await?;
+            if schema == 0 {
                 bail!("there is no store in this database: nothing to back up");
             }
-            postgres_tools::dump(url, file).context("no backup was made")?;
+            postgres_tools::dump(url, schema, file).context("no backup was made")?;
         }
     }
     say(&format!(

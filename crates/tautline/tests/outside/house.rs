@@ -16,7 +16,9 @@ const ARROWS: &[(&str, &str)] = &[
     ("tautline-store", "tautline-slack"),
     ("tautline-core", "tautline-slack"),
     ("tautline-sim", "tautline-slack"),
-    // What tests stand on; the product does not.
+    // What tests, soak and bench stand on; the product does not.
+    ("tautline-bench", "tautline-slack"),
+    ("tautline-bench", "tautline-testing"),
     ("tautline", "tautline-testing"),
     ("tautline-store", "tautline-testing"),
     ("xtask", "tautline-testing"),

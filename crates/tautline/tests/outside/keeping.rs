@@ -60,6 +60,83 @@ async fn a_key_is_rotated_while_serving_and_the_old_one_taken_out() {
 }
 
 #[tokio::test]
+async fn a_rotation_that_the_server_does_not_know_of_is_refused() {
+    let slack = Slack::start().await;
+    let mut gateway = GatewaySetup::of(&slack).on_sqlite().start();
+    // The new key is configured, and nobody has started the server anew.
+    gateway.set("TAUTLINE_ENCRYPTION_KEYS", &format!("{NEW_KEYS},{ENCRYPTION_KEYS}"));
+    let rotated = run(&gateway, &["keys", "rotate"]);
+    assert_eq!(rotated.status.code(), Some(1), "{}", said(&rotated));
+    assert!(said(&rotated).contains("start the server anew"), "{}", said(&rotated));
+}
+
+#[tokio::test]
+async fn another_key_under_the_old_name_is_noticed() {
+    let (_slack, mut gateway, _key) = connected().await;
+    gateway.kill();
+    gateway.set("TAUTLINE_ENCRYPTION_KEYS", "k1:ZmVkY2JhWllYV1ZVVFNSUVBPTk1MS0pJSEdGRURDQkE=");
+    let rotated = run(&gateway, &["keys", "rotate"]);
+    assert_eq!(rotated.status.code(), Some(1), "{}", said(&rotated));
+    assert!(said(&rotated).contains("does not open") && !said(&rotated).contains("can be taken out"));
+}
+
+#[tokio::test]
+async fn a_restore_never_meets_what_an_earlier_store_left() {
+    let gateway = GatewaySetup::bare(Address::new()).start();
+    let file = gateway.data().join("copy");
+    assert!(run(&gateway, &["backup", file.to_str().unwrap()]).status.success());
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let restore = || {
+        tautline()
+            .args(["restore", file.to_str().unwrap()])
+            .env("TAUTLINE_DATA_DIR", elsewhere.path())
+            .output()
+            .unwrap()
+    };
+    // A log that was left beside would be taken for the restored file's own.
+    let log = elsewhere.path().join("tautline.db-wal");
+    std::fs::write(&log, b"left").unwrap();
+    let refused = restore();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("tautline.db-wal"), "{}", said(&refused));
+    std::fs::remove_file(&log).unwrap();
+    assert!(restore().status.success());
+    let mode = elsewhere.path().join("tautline.db").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "whatever the copy's was");
+    // A server whose file was moved away under it still has its place.
+    let moved = gateway.data().join("moved.db");
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::rename(
+            format!("{}{ending}", gateway.database().display()),
+            format!("{}{ending}", moved.display()),
+        );
+    }
+    let refused = run(&gateway, &["restore", file.to_str().unwrap()]);
+    assert!(said(&refused).contains("in use by another server"), "{}", said(&refused));
+}
+
+#[tokio::test]
+async fn a_backup_of_postgres_that_was_cut_off_is_refused() {
+    let slack = Slack::start().await;
+    let cluster = tautline_testing::Cluster::shared();
+    let mut gateway = GatewaySetup::of(&slack).on_postgres(cluster.database()).start();
+    let file = gateway.data().join("copy");
+    assert!(run(&gateway, &["backup", file.to_str().unwrap()]).status.success());
+    gateway.kill();
+    gateway.empty_store();
+    let whole = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, whole.split_once("ADD CONSTRAINT").unwrap().0).unwrap();
+    let refused = run(&gateway, &["restore", file.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("no whole backup"), "{}", said(&refused));
+    std::fs::write(&file, whole).unwrap();
+    let restored = run(&gateway, &["restore", file.to_str().unwrap()]);
+    assert!(restored.status.success(), "{}", said(&restored));
+    gateway.restart();
+}
+
+#[tokio::test]
 async fn without_the_old_key_a_rotation_fails_and_names_the_installation() {
     let (_slack, mut gateway, _key) = connected().await;
     gateway.kill();
@@ -213,6 +290,8 @@ async fn a_store_that_cannot_be_used_is_named_with_what_is_wrong() {
         (&format!("sqlite://{}", not_a_store.display()), 1, "notes.txt"),
         ("sqlite:///no/such/directory/tautline.db", 1, "/no/such/directory"),
         ("sqlite:///proc/version", 1, "/proc/version"),
+        ("postgres://user:hu@sh@127.0.0.1:1/tautline", 1, "%40"),
+        ("postgres://user@127.0.0.1:1/tautline?passwd=hush", 1, "passwd"),
     ] {
         let (ended, said) = start(url, dir.path());
         assert_eq!(ended, Some(code), "{url}: {said}");

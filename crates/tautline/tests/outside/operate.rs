@@ -68,7 +68,8 @@ async fn a_second_server_on_one_store_is_refused() {
     let first = GatewaySetup::bare(Address::new()).start();
     let mut second = GatewaySetup::bare(Address::new()).launch(first.data());
     assert_eq!(second.wait().code(), Some(1));
-    second.wait_for("another server is using");
+    let said = second.wait_for("in use by another server");
+    assert!(said.contains(&first.url), "and says which: {said}");
 }
 
 #[tokio::test]

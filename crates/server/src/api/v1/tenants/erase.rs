@@ -57,19 +57,23 @@ pub(crate) async fn erase(
     }
     // A task of its own: what was begun is ended, even if whoever asked hangs up.
     let (erasing, of) = (app.clone(), tenant.clone());
-    let erased = app.tasks.spawn(async move { everything(&erasing, &of).await }).await;
-    let erased = erased.map_err(|_| {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "erasing broke off").fix("ask again")
-    })??;
-    let (at, home) = (app.clock.now(), TenantId::home());
+    let at = app.clock.now();
     let entry = AuditEntry {
         at,
-        tenant: home,
+        tenant: TenantId::home(),
         actor: caller.name,
         action: AuditAction::TenantErased,
         subject: tenant.to_string(),
     };
-    app.store.audit_append(vec![entry]).await?;
+    let erased = app.tasks.spawn(async move {
+        let erased = everything(&erasing, &of).await?;
+        erasing.store.audit_append(vec![entry]).await?;
+        Ok::<_, tautline_core::StoreError>(erased)
+    });
+    let erased = erased.await;
+    let erased = erased.map_err(|_| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "erasing broke off").fix("ask again")
+    })??;
     tracing::info!(%tenant, "erased");
     Ok(Json(Receipt { tenant: tenant.to_string(), erased_at: at.to_string(), erased: erased.rows }))
 }

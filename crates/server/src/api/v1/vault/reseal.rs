@@ -23,6 +23,9 @@ pub(crate) struct From {
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ResealedBody {
+    /// The key that seals: its name, and a few digits that tell it from others of that name.
+    #[schema(example = "k2 (a1b2c3)")]
+    key: String,
     /// Rows looked at in this part.
     looked_at: u64,
     /// Values sealed anew in this part.
@@ -66,6 +69,7 @@ pub(crate) async fn reseal(
     };
     let part = app.store.reseal(from).await?;
     Ok(Json(ResealedBody {
+        key: app.vault.first_key(),
         looked_at: part.looked_at,
         resealed: part.resealed,
         failed: part.failed,

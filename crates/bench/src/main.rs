@@ -1,5 +1,7 @@
 //! How fast the gateway is, beside others. `cargo xtask bench` runs it; `docs/performance.md` says what it means.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line tool")]
+
 mod ground;
 mod inbound;
 mod load;

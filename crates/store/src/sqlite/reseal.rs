@@ -15,8 +15,11 @@ struct Found {
     rowid: i64,
     /// What a person knows it by.
     name: String,
-    values: Vec<(&'static str, Result<Option<Vec<u8>>, VaultError>, Vec<u8>)>,
+    values: Vec<Value>,
 }
+
+/// A column, what it becomes (if it must), and what is in it.
+type Value = (&'static str, Result<Option<Vec<u8>>, VaultError>, Vec<u8>);
 
 type Look = fn(&Row<'_>, &dyn Vault) -> rusqlite::Result<Found>;
 

@@ -49,7 +49,7 @@ impl Load {
                     let door = format!("{url}/api/v1/integrations/webhooks/slack");
                     match signed(&door, "application/json", event.to_string()).send().await {
                         Ok(answer) if answer.status() == StatusCode::OK => {
-                            load.events.lock().unwrap().push(id)
+                            load.events.lock().unwrap().push(id);
                         }
                         // Not durable in time, and told so: Slack would send it again.
                         Ok(answer) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {}

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
-use crate::{StoreResult, TenantId, Timestamp};
+use crate::audit::{AuditAction, AuditEntry};
+use crate::{Store, StoreResult, TenantId, Timestamp};
 
 /// Where a walk through sealed values stands: a table, and a row in it. Opaque to callers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,25 @@ impl Erased {
             *self.rows.entry(table.to_owned()).or_default() += rows;
         }
     }
+}
+
+/// Erases a tenant to the end, and puts on record who did it. Begun again after it broke off, it goes on.
+pub async fn erase(
+    store: &dyn Store,
+    tenant: &TenantId,
+    actor: String,
+    now: Timestamp,
+) -> StoreResult<Erased> {
+    let mut erased = Erased::default();
+    while !erased.is_done {
+        let part = store.tenant_erase(tenant).await?;
+        part.rows.iter().for_each(|(table, rows)| erased.count(table, *rows));
+        erased.is_done = part.is_done;
+    }
+    let (action, subject) = (AuditAction::TenantErased, tenant.to_string());
+    let entry = AuditEntry { at: now, tenant: TenantId::home(), actor, action, subject };
+    store.audit_append(vec![entry]).await?;
+    Ok(erased)
 }
 
 /// A part of what was deleted by age.

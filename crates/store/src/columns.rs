@@ -8,7 +8,12 @@ use tautline_core::endpoint::{Filter, Target, TenantSet};
 use tautline_core::schedule::Next;
 
 /// Why a message is held that came back with a backup.
-pub(crate) const RESTORED: &str = "restored from a backup: it may have been sent since; look in the channel, and send it anew if it is missing";
+macro_rules! restored {
+    () => {
+        "restored from a backup: it may have been sent since; look in the channel, and send it anew if it is missing"
+    };
+}
+pub(crate) use restored;
 
 /// Scopes, as a list with commas.
 pub(crate) fn scopes(scopes: &[Scope]) -> String {

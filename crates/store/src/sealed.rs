@@ -1,9 +1,13 @@
 //! Where sealed values rest. The places are the same on both engines: they are part of the seal.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use secrecy::ExposeSecret;
+use tautline_core::delivery::Leased;
 use tautline_core::inbox::Request;
 use tautline_core::installation::CredentialKind;
+use tautline_core::outbox::Claimed;
 use tautline_core::{
     DeliveryId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId, Vault,
     VaultError,
@@ -89,6 +93,50 @@ pub(crate) fn open_token(
     })?;
     let text = std::str::from_utf8(plain.expose_secret());
     text.map(Token::new).map_err(|error| StoreError::Corrupt(error.into()))
+}
+
+/// Deliveries just leased, opened; and those whose request does not open, by what puts them back.
+pub(crate) fn open_leased(
+    vault: &dyn Vault,
+    taken: Vec<(Leased, Vec<u8>)>,
+) -> (Vec<Leased>, Vec<(DeliveryId, u32)>) {
+    let (mut opened, mut shut) = (Vec::new(), Vec::new());
+    for (leased, sealed) in taken {
+        match open_body(vault, &leased.request, &sealed) {
+            Ok(body) => {
+                let request = Arc::new(Request { body, ..Arc::unwrap_or_clone(leased.request) });
+                opened.push(Leased { request, ..leased });
+            }
+            Err(error) => {
+                let (request, cause) = (leased.request.id, cause(&error));
+                tracing::error!(%request, %error, cause, "a request cannot be delivered yet");
+                shut.push((leased.id, leased.attempt));
+            }
+        }
+    }
+    (opened, shut)
+}
+
+/// Messages just claimed, opened; and those that do not open.
+pub(crate) fn open_claimed(
+    vault: &dyn Vault,
+    taken: Vec<(Claimed, Vec<u8>)>,
+) -> (Vec<Claimed>, Vec<Claimed>) {
+    let (mut opened, mut shut) = (Vec::new(), Vec::new());
+    for (claimed, sealed) in taken {
+        match open_arguments(vault, &claimed.tenant, claimed.id, &sealed) {
+            Ok(arguments) => opened.push(Claimed { arguments, ..claimed }),
+            Err(error) => {
+                tracing::error!(message = %claimed.id, %error, cause = cause(&error), "a message cannot be sent yet");
+                shut.push(claimed);
+            }
+        }
+    }
+    (opened, shut)
+}
+
+fn cause(error: &StoreError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }
 
 /// A value sealed anew, if another than the first key sealed it. It is opened in any case: only so is it known that

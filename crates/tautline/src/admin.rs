@@ -1,13 +1,11 @@
 //! Looking after a store: through the server that has it, or directly when none runs.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use tautline_server::core::audit::{AuditAction, AuditEntry};
-use tautline_server::core::keeping::{Erased, ResealCursor};
+use tautline_server::core::keeping::{self, ResealCursor};
 use tautline_server::core::{Clock as _, Store, SystemClock, SystemRng, TenantId, Vault as _};
 use tautline_store::sqlite::OpenError;
 
@@ -112,22 +110,10 @@ impl Admin {
                 if store.tenant(tenant).await?.is_none() {
                     bail!("there is no tenant {:?}", tenant.as_str());
                 }
-                let mut erased = Erased::default();
-                while !erased.is_done {
-                    let part = store.tenant_erase(tenant).await?;
-                    part.rows.iter().for_each(|(table, rows)| erased.count(table, *rows));
-                    erased.is_done = part.is_done;
-                }
-                let rows: BTreeMap<String, u64> = erased.rows;
-                let entry = AuditEntry {
-                    at: SystemClock.now(),
-                    tenant: TenantId::home(),
-                    actor: "the command line".to_owned(),
-                    action: AuditAction::TenantErased,
-                    subject: tenant.to_string(),
-                };
-                store.audit_append(vec![entry]).await?;
-                Ok(json!({ "tenant": tenant, "erased_at": SystemClock.now(), "erased": rows }))
+                let at = SystemClock.now();
+                let erased =
+                    keeping::erase(store.as_ref(), tenant, "the command line".to_owned(), at).await?;
+                Ok(json!({ "tenant": tenant, "erased_at": at, "erased": erased.rows }))
             }
             Self::Server { .. } => {
                 self.ask(reqwest::Method::DELETE, &format!("/api/v1/tenants/{tenant}")).await

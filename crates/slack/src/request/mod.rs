@@ -2,7 +2,6 @@
 //!
 //! [`read`] takes from a request the few facts that decide where it goes. Everything else stays in the bytes.
 
-mod envelope;
 mod fallback;
 mod form;
 mod interaction;
@@ -73,7 +72,7 @@ pub fn read(request: &VerifiedRequest) -> Result<Inbound, Unreadable> {
     if form::is_form(request.content_type(), request.body()) {
         return form::read(request.body()).map(Inbound::Request);
     }
-    let json = envelope::read(request.body())?;
+    let json = object(request.body())?;
     match text(&json, "/type").ok_or(Unreadable::NoType)? {
         "url_verification" => {
             let challenge = text(&json, "/challenge").ok_or(Unreadable::NoChallenge)?.to_owned();

@@ -33,21 +33,7 @@ impl Deliveries for PostgresStore {
             taken.extend(self.lease(&mut tx, now, leased_until, *endpoint, *slots).await?);
         }
         tx.finish(()).await?;
-        let (mut opened, mut shut) = (Vec::new(), Vec::new());
-        for (leased, sealed) in taken {
-            let request = &leased.request;
-            match sealed::open_body(self.vault.as_ref(), request, &sealed) {
-                Ok(body) => {
-                    let request = Arc::new(tautline_core::inbox::Request { body, ..(**request).clone() });
-                    opened.push(Leased { request, ..leased });
-                }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(request = %request.id, %error, cause, "a request cannot be delivered yet");
-                    shut.push((leased.id, leased.attempt));
-                }
-            }
-        }
+        let (opened, shut) = sealed::open_leased(self.vault.as_ref(), taken);
         if !shut.is_empty() {
             let mut tx = self.database.write().await?;
             put_back(&mut tx, leased_until, &shut).await?;

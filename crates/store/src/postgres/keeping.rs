@@ -7,13 +7,16 @@ use tautline_core::{StoreResult, TenantId, Timestamp};
 
 use super::database::sql;
 use super::{PostgresStore, erase, forget, reseal};
+use crate::columns::restored;
 
 /// Holds every message that is queued or on its way: for `psql` to run in the transaction that restores a backup.
-pub const HOLD_MESSAGES: &str = "
-    UPDATE messages SET state = 'held', error = 'restored from a backup: it may have been sent since; look in the channel, and send it anew if it is missing'
-      WHERE state IN ('queued', 'sending');
-    UPDATE lanes SET waiting = 0, leased_until = NULL;
-    UPDATE outbox_waiting SET waiting = 0";
+pub const HOLD_MESSAGES: &str = concat!(
+    "UPDATE messages SET state = 'held', error = '",
+    restored!(),
+    "' WHERE state IN ('queued', 'sending');
+     UPDATE lanes SET waiting = 0, leased_until = NULL;
+     UPDATE outbox_waiting SET waiting = 0"
+);
 
 #[async_trait]
 impl Keeping for PostgresStore {

@@ -73,20 +73,7 @@ impl Outbox for PostgresStore {
         let mut tx = self.database.write().await?;
         let taken = lanes::claim(&mut tx, &self.clock, now, leased_until, most).await?;
         let taken = tx.finish(taken).await?;
-        let (mut opened, mut shut) = (Vec::new(), Vec::new());
-        for (mut claimed, sealed) in taken {
-            match sealed::open_arguments(self.vault.as_ref(), &claimed.tenant, claimed.id, &sealed) {
-                Ok(arguments) => {
-                    claimed.arguments = arguments;
-                    opened.push(claimed);
-                }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(message = %claimed.id, %error, cause, "a message cannot be sent yet");
-                    shut.push(claimed);
-                }
-            }
-        }
+        let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken);
         // What can be sent must be, whatever becomes of the rest: its lease is running.
         if let Err(error) = self.put_back(&shut, leased_until).await {
             tracing::error!(%error, "messages that cannot be opened could not be put back yet");
@@ -165,15 +152,14 @@ impl Outbox for PostgresStore {
 }
 
 impl PostgresStore {
+    /// Each in a transaction of its own: of several at once the lanes and counts would not be taken in their order.
     async fn put_back(&self, shut: &[Claimed], next_at: Timestamp) -> StoreResult<()> {
-        if shut.is_empty() {
-            return Ok(());
-        }
-        let mut tx = self.database.write().await?;
         for claimed in shut {
+            let mut tx = self.database.write().await?;
             lanes::put_back(&mut tx, &self.clock, claimed, next_at).await?;
+            tx.finish(()).await?;
         }
-        tx.finish(()).await
+        Ok(())
     }
 }
 

@@ -31,21 +31,7 @@ impl Deliveries for SqliteStore {
             }
             Ok(taken)
         });
-        let (mut opened, mut shut) = (Vec::new(), Vec::new());
-        for (mut leased, mut request, sealed) in taken.await? {
-            match sealed::open_body(self.vault.as_ref(), &request, &sealed) {
-                Ok(body) => {
-                    request.body = body;
-                    leased.request = Arc::new(request);
-                    opened.push(leased);
-                }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(request = %request.id, %error, cause, "a request cannot be delivered yet");
-                    shut.push((leased.id, leased.attempt));
-                }
-            }
-        }
+        let (opened, shut) = sealed::open_leased(self.vault.as_ref(), taken.await?);
         if !shut.is_empty() {
             self.writer.write(move |connection| Ok(put_back(connection, leased_until, &shut)?)).await?;
         }
@@ -164,7 +150,7 @@ fn lease(
     leased_until: Timestamp,
     endpoint: EndpointId,
     slots: usize,
-) -> rusqlite::Result<Vec<(Leased, Request, Vec<u8>)>> {
+) -> rusqlite::Result<Vec<(Leased, Vec<u8>)>> {
     let columns = inbox::COLUMNS;
     let due = connection
         .prepare_cached(&format!(
@@ -181,15 +167,14 @@ fn lease(
                 i64::try_from(slots).unwrap_or(i64::MAX)
             ],
             |row| {
-                let request = inbox::read(row, Bytes::new())?;
                 let leased = Leased {
                     id: DeliveryId::from_bytes(value::id(row, "delivery_id")?),
                     endpoint,
                     answers: row.get("answers")?,
                     attempt: row.get::<_, u32>("attempt")? + 1,
-                    request: Arc::new(request.clone()),
+                    request: Arc::new(inbox::read(row, Bytes::new())?),
                 };
-                Ok((leased, request, row.get("sealed_body")?))
+                Ok((leased, row.get("sealed_body")?))
             },
         )?
         .collect::<rusqlite::Result<Vec<_>>>()?;

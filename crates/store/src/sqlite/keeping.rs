@@ -5,7 +5,7 @@ use tautline_core::keeping::{Erased, Forgotten, Keeping, ResealCursor, Resealed}
 use tautline_core::{StoreResult, TenantId, Timestamp};
 
 use super::{SqliteStore, erase, forget, reseal};
-use crate::columns::RESTORED;
+use crate::columns::restored;
 
 #[async_trait]
 impl Keeping for SqliteStore {
@@ -31,7 +31,7 @@ impl Keeping for SqliteStore {
         let held = self.writer.write(|connection| {
             let held = connection.execute(
                 "UPDATE messages SET state = 'held', error = ? WHERE state IN ('queued', 'sending')",
-                [RESTORED],
+                [restored!()],
             )?;
             connection.execute("UPDATE lanes SET waiting = 0, leased_until = NULL", [])?;
             connection.execute("UPDATE outbox_waiting SET waiting = 0", [])?;

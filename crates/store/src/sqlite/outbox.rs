@@ -65,20 +65,7 @@ impl Outbox for SqliteStore {
     ) -> StoreResult<Vec<Claimed>> {
         let taken =
             self.writer.write(move |connection| Ok(lanes::claim(connection, now, leased_until, most)?));
-        let (mut opened, mut shut) = (Vec::new(), Vec::new());
-        for (mut claimed, sealed) in taken.await? {
-            match sealed::open_arguments(self.vault.as_ref(), &claimed.tenant, claimed.id, &sealed) {
-                Ok(arguments) => {
-                    claimed.arguments = arguments;
-                    opened.push(claimed);
-                }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(message = %claimed.id, %error, cause, "a message cannot be sent yet");
-                    shut.push(claimed);
-                }
-            }
-        }
+        let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken.await?);
         if !shut.is_empty() {
             let back = move |connection: &Connection| -> Work<()> {
                 Ok(shut.iter().try_for_each(|claimed| lanes::put_back(connection, claimed, leased_until))?)

@@ -27,7 +27,12 @@ const POSTGRES: [&str; 3] = [
 const ROWS: &str = "
     INSERT INTO tenants (id, name, created_at) VALUES ('old', 'Old & Co', 7);
     INSERT INTO inbox (id, tenant_id, kind, name, received_at, expires_at, sealed_body, answer)
-      VALUES (ID, 'old', 'event', 'message', 7, 8, BODY, 'not_held');";
+      VALUES (ID, 'old', 'event', 'message', 7, 8, BODY, 'not_held');
+    INSERT INTO endpoints (id, name, target, filters, tenants, active, created_at)
+      VALUES (ID, 'app', 'in_process', '[]', '[]', ACTIVE, 7);
+    INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, dead_reason, expires_at)
+      VALUES (ID, 'old', ID, ID, ACTIVE, 'dead', 1, 'exhausted', 8);
+    INSERT INTO attempts (delivery_id, number, tenant_id, started_at, outcome) VALUES (ID, 1, 'old', 7, 'interrupted');";
 
 async fn sqlite_of(version: usize) -> Engine {
     let dir = TempDir::new().unwrap();
@@ -38,7 +43,7 @@ async fn sqlite_of(version: usize) -> Engine {
     }
     file.pragma_update(None, "user_version", version as i64).unwrap();
     let id = "x'01000000000000000000000000000001'";
-    file.execute_batch(&ROWS.replace("ID", id).replace("BODY", "x'01'")).unwrap();
+    file.execute_batch(&ROWS.replace("ID", id).replace("BODY", "x'01'").replace("ACTIVE", "1")).unwrap();
     drop(file);
     let store =
         SqliteStore::open(SqliteOptions { path, holder: "a test".into(), commit_gate: None }, keyring())
@@ -52,7 +57,7 @@ async fn postgres_of(version: usize) -> Engine {
         database.sql(migration);
     }
     let id = "'01000000-0000-0000-0000-000000000001'";
-    database.sql(&ROWS.replace("ID", id).replace("BODY", r"'\x01'"));
+    database.sql(&ROWS.replace("ID", id).replace("BODY", r"'\x01'").replace("ACTIVE", "true"));
     database.sql(&format!(
         "CREATE TABLE schema_version (version bigint NOT NULL); INSERT INTO schema_version VALUES ({version})"
     ));
@@ -68,6 +73,12 @@ async fn works(engine: Engine) {
     let found =
         engine.store.requests(Whose::Tenant(&old), &RequestFilter::default(), page(9, None)).await.unwrap();
     assert_eq!(found.items.len(), 1);
+    let deliveries = &found.items[0].deliveries;
+    assert_eq!(
+        (deliveries.len(), deliveries[0].attempts.len()),
+        (1, 1),
+        "and with them what belongs to them"
+    );
     let scene = Scene::on(engine).await;
     scene.accept(Kind::Event, "message").await;
     scene.store.message_accept(crate::outbox::new(&scene.acme, "C1", "x"), None).await.unwrap();

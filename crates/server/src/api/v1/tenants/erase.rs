@@ -8,9 +8,7 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::Serialize;
 use tautline_core::access::Scope;
-use tautline_core::audit::{AuditAction, AuditEntry};
-use tautline_core::keeping::Erased;
-use tautline_core::{StoreResult, TenantId};
+use tautline_core::keeping;
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -56,36 +54,12 @@ pub(crate) async fn erase(
         return Err(error.fix("unset SLACK_BOT_TOKEN, and delete the database if nothing shall be left"));
     }
     // A task of its own: what was begun is ended, even if whoever asked hangs up.
-    let (erasing, of) = (app.clone(), tenant.clone());
-    let at = app.clock.now();
-    let entry = AuditEntry {
-        at,
-        tenant: TenantId::home(),
-        actor: caller.name,
-        action: AuditAction::TenantErased,
-        subject: tenant.to_string(),
-    };
-    let erased = app.tasks.spawn(async move {
-        let erased = everything(&erasing, &of).await?;
-        erasing.store.audit_append(vec![entry]).await?;
-        Ok::<_, tautline_core::StoreError>(erased)
-    });
-    let erased = erased.await;
+    let (erasing, of, at) = (app.clone(), tenant.clone(), app.clock.now());
+    let erasing = async move { keeping::erase(erasing.store.as_ref(), &of, caller.name, at).await };
+    let erased = app.tasks.spawn(erasing).await;
     let erased = erased.map_err(|_| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "erasing broke off").fix("ask again")
     })??;
     tracing::info!(%tenant, "erased");
     Ok(Json(Receipt { tenant: tenant.to_string(), erased_at: at.to_string(), erased: erased.rows }))
-}
-
-async fn everything(app: &App, tenant: &TenantId) -> StoreResult<Erased> {
-    let mut erased = Erased::default();
-    while !erased.is_done {
-        let part = app.store.tenant_erase(tenant).await?;
-        for (table, rows) in &part.rows {
-            erased.count(table, *rows);
-        }
-        erased.is_done = part.is_done;
-    }
-    Ok(erased)
 }

@@ -84,7 +84,7 @@ impl Subject {
 
     /// Whether its latency is measured too.
     fn at_a_rate(self) -> bool {
-        matches!(self, Self::Sqlite | Self::Backlog | Self::Postgres | Self::BoltJs)
+        !matches!(self, Self::Bare)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Installations: our app in one workspace or one org, belonging to one tenant.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use tautline_slack::oauth::Access;
 use tautline_slack::request::{InstallKey, Origin};
@@ -189,7 +191,7 @@ pub enum Installed {
 #[async_trait]
 pub trait Installations {
     /// The installation that Slack names, whoever's it is: this is how a request finds its tenant.
-    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>>;
+    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Arc<Installation>>>;
 
     /// Stores an installation with its credentials, in one commit.
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed>;

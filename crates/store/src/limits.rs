@@ -8,8 +8,20 @@ pub(crate) const LOOKUP_READERS: usize = 3;
 /// Connections for what is looked up at the front door, on the thread that asks. More threads than this look at
 /// once only on machines that have as many cores; the others wait their turn among the readers.
 pub(crate) const GLANCES: usize = 4;
+/// Installations kept in memory once they were looked up; of a kilobyte at most, mostly half of one.
+pub(crate) const KNOWN_INSTALLATIONS: usize = 16_384;
 /// Connections that make lists, apart from the others: a long list must not keep Slack waiting.
 pub(crate) const LIST_READERS: usize = 2;
+/// Memory of the writer's connection for pages, in KiB. Keys come in no order: with SQLite's own 2 MiB the pages of
+/// `seen` and of the indexes were read anew for most rows.
+pub(crate) const WRITER_CACHE_KIB: i64 = 16 * 1024;
+/// Commits after which SQLite's log is brought into the file. The fewer, the sooner it is done, and the shorter a
+/// commit that comes meanwhile waits for the disk; the more, the more often what several commits wrote to one page is
+/// written once.
+pub(crate) const CHECKPOINT_COMMITS: u32 = 16;
+/// Pages in SQLite's log, of 4 KiB each, at which a commit waits until all of them are in the file and the log can
+/// start anew.
+pub(crate) const LOG_PAGES: i64 = 16_000;
 /// How long a connection waits for a lock that some other program holds on the file (a backup tool, say).
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// Prepared statements that a connection keeps: more than there are in the code.

@@ -1,5 +1,7 @@
 //! From a gateway key to the token that it stands for.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use tautline_core::access::Scope;
 use tautline_core::installation::{CredentialKind, Installation};
@@ -66,5 +68,5 @@ async fn named(app: &App, place: &str) -> StoreResult<Option<Installation>> {
     } else {
         origin.team = Some(TeamId::new(place));
     }
-    app.store.installation_named(&origin).await
+    Ok(app.store.installation_named(&origin).await?.map(Arc::unwrap_or_clone))
 }

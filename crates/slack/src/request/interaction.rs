@@ -1,9 +1,9 @@
 //! Interactions: the JSON in a form's `payload` field.
 
-use super::{Kind, Origin, Routing, Unreadable, name, object, text};
+use super::{Kind, Origin, Routing, Unreadable, name, outline, text};
 
 pub(super) fn read(payload: &[u8]) -> Result<Routing, Unreadable> {
-    let json = object(payload)?;
+    let json = outline::read(payload)?;
     let sent_type = text(&json, "/type").ok_or(Unreadable::NoType)?;
     // Where Slack puts the name that the product gave to what was used.
     let (kind, pointer) = match sent_type {

@@ -7,6 +7,7 @@ mod form;
 mod interaction;
 mod kind;
 mod origin;
+mod outline;
 
 use serde_json::Value;
 
@@ -72,7 +73,7 @@ pub fn read(request: &VerifiedRequest) -> Result<Inbound, Unreadable> {
     if form::is_form(request.content_type(), request.body()) {
         return form::read(request.body()).map(Inbound::Request);
     }
-    let json = object(request.body())?;
+    let json = outline::read(request.body())?;
     match text(&json, "/type").ok_or(Unreadable::NoType)? {
         "url_verification" => {
             let challenge = text(&json, "/challenge").ok_or(Unreadable::NoChallenge)?.to_owned();
@@ -96,9 +97,14 @@ fn object(bytes: &[u8]) -> Result<Value, Unreadable> {
     }
 }
 
-/// The text at a JSON pointer, if it is text and not empty.
-fn text<'v>(json: &'v Value, pointer: &str) -> Option<&'v str> {
-    json.pointer(pointer)?.as_str().filter(|text| !text.is_empty())
+/// The text at a path (`/event/type`, `/actions/0/action_id`), if it is text and not empty. A path is a JSON pointer
+/// without escapes, which serde's own allocates for.
+fn text<'v>(json: &'v Value, path: &str) -> Option<&'v str> {
+    let step = |json: &'v Value, name: &str| match json {
+        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
+        json => json.get(name),
+    };
+    path.split('/').skip(1).try_fold(json, step)?.as_str().filter(|text| !text.is_empty())
 }
 
 /// Slack's own bound for `action_id` and `callback_id` is 255 characters; nothing longer is a name.

@@ -12,7 +12,7 @@ use super::text;
 use crate::{AppId, EnterpriseId, TeamId};
 
 /// The installation that Slack names in a request, as far as it names one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The app; absent in some legacy payloads.
     pub app: Option<AppId>,

@@ -286,3 +286,81 @@ proptest! {
         prop_assert!(!read.origin.places().contains(&outer.as_str()));
     }
 }
+
+#[test]
+fn what_routing_does_not_look_at_may_be_whatever_json_allows() {
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    for odd in [r#""\ud800""#, "1e999", "-1e-999", deep.as_str()] {
+        let read = routing(
+            JSON,
+            format!(r#"{{"type":"event_callback","event":{{"type":"message","text":{odd}}},"more":{odd}}}"#),
+        );
+        assert_eq!((read.kind, read.name.as_str()), (Kind::Event, "message"), "{odd:.20}");
+    }
+    for broken in ["\"\u{1}\"", "tru", "1e", "[1,]", "\"\\x\""] {
+        let json = format!(r#"{{"type":"event_callback","event":{{"type":"message","text":{broken}}}}}"#);
+        assert_eq!(unreadable(Some(JSON), json), Unreadable::NotJson, "{broken}");
+    }
+    let not_utf8 = [br#"{"type":"event_callback","more":""#.as_slice(), b"\xff", br#""}"#].concat();
+    assert_eq!(unreadable(Some(JSON), not_utf8), Unreadable::NotJson);
+}
+
+proptest! {
+    /// The outline and the whole payload tell the same of every field that is looked at.
+    #[test]
+    fn an_outline_says_what_the_payload_says(json in payload()) {
+        let outline = outline::read(json.to_string().as_bytes()).unwrap();
+        for pointer in [
+            "/type", "/challenge", "/api_app_id", "/team_id", "/enterprise_id", "/event_id", "/event/type",
+            "/authorizations/0/team_id", "/authorizations/0/enterprise_id", "/team/id", "/team/enterprise_id",
+            "/enterprise/id", "/user/team_id", "/view/app_id", "/view/app_installed_team_id", "/view/callback_id",
+            "/callback_id", "/action_id", "/actions/0/action_id",
+        ] {
+            prop_assert_eq!(text(&outline, pointer), text(&json, pointer), "{}", pointer);
+        }
+        prop_assert_eq!(Origin::of_event(&outline), Origin::of_event(&json));
+        prop_assert_eq!(Origin::of_interaction(&outline), Origin::of_interaction(&json));
+    }
+}
+
+/// Objects of the fields that are looked at and of others, of whatever type.
+fn payload() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[TEA][0-9]{0,3}|true|\\PC{0,5}".prop_map(Value::from),
+    ];
+    let value = leaf.prop_recursive(3, 32, 8, |inner| {
+        prop_oneof![object(inner.clone()), proptest::collection::vec(inner, 0..3).prop_map(Value::from)]
+    });
+    object(value)
+}
+
+fn object(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    let field = proptest::sample::select(vec![
+        "type",
+        "api_app_id",
+        "app_id",
+        "authorizations",
+        "team_id",
+        "enterprise_id",
+        "is_enterprise_install",
+        "team",
+        "enterprise",
+        "user",
+        "id",
+        "event_id",
+        "event",
+        "view",
+        "app_installed_team_id",
+        "callback_id",
+        "actions",
+        "action_id",
+        "challenge",
+        "text",
+        "blocks",
+    ]);
+    let fields = proptest::collection::vec((field.prop_map(str::to_owned), value), 0..8);
+    fields.prop_map(|fields| fields.into_iter().collect())
+}

@@ -28,8 +28,8 @@ macro_rules! columns {
 
 #[async_trait]
 impl Installations for PostgresStore {
-    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>> {
-        self.lookups.ask(origin.clone()).await
+    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Arc<Installation>>> {
+        Ok(self.lookups.ask(origin.clone()).await?.map(Arc::new))
     }
 
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {

@@ -1,5 +1,7 @@
 //! Installations and their credentials.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::installation::{
@@ -22,12 +24,21 @@ macro_rules! columns {
 
 #[async_trait]
 impl Installations for SqliteStore {
-    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Installation>> {
-        if let Some(found) = self.glances.glance(|connection| named(connection, origin))? {
-            return Ok(found);
-        }
-        let origin = origin.clone();
-        self.lookups.read(move |connection| Ok(named(connection, &origin)?)).await
+    async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Arc<Installation>>> {
+        let since = match self.known.get(origin) {
+            Ok(installation) => return Ok(Some(installation)),
+            Err(since) => since,
+        };
+        let found = match self.glances.glance(|connection| named(connection, origin))? {
+            Some(found) => found,
+            None => {
+                let origin = origin.clone();
+                self.lookups.read(move |connection| Ok(named(connection, &origin)?)).await?
+            }
+        };
+        let found = found.map(Arc::new);
+        found.iter().for_each(|installation| self.known.keep(since, origin, installation));
+        Ok(found)
     }
 
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {

@@ -3,6 +3,7 @@
 mod attempts;
 mod audit;
 mod backup;
+mod checkpoint;
 mod connects;
 mod deliveries;
 mod endpoints;
@@ -14,6 +15,7 @@ mod inbox;
 mod installations;
 mod keeping;
 mod keys;
+mod known;
 mod lanes;
 mod migrate;
 mod outbox;
@@ -37,15 +39,18 @@ use rusqlite::{Connection, OpenFlags};
 use tautline_core::{Readiness, Store, StoreError, StoreResult, Timestamp, Vault};
 
 pub use backup::{backup, restore};
+use checkpoint::Checkpoints;
+use known::Known;
 use readers::{Glances, Readers};
 pub use writer::CommitGate;
 use writer::Writer;
 
-use crate::limits::{BUSY, GLANCES, LIST_READERS, LOOKUP_READERS, STATEMENTS};
+use crate::limits::{BUSY, GLANCES, LIST_READERS, LOG_PAGES, LOOKUP_READERS, STATEMENTS, WRITER_CACHE_KIB};
 
 /// The store in a SQLite file.
 pub struct SqliteStore {
     writer: Writer,
+    known: Known,
     glances: Glances,
     lookups: Readers,
     lists: Readers,
@@ -144,13 +149,20 @@ impl SqliteStore {
             }
             migrate::Error::Sqlite(source) => sqlite(source),
         })?;
+        let tuned = |name: &str, value: i64| connection.pragma_update(None, name, value).map_err(sqlite);
+        tuned("cache_size", -WRITER_CACHE_KIB)?;
+        tuned("wal_autocheckpoint", LOG_PAGES)?;
         let readers = |count| (0..count).map(|_| connect_reader(&path)).collect::<Result<Vec<_>, _>>();
         let glances = readers(GLANCES).and_then(Glances::new).map_err(sqlite)?;
         let lookups = Readers::new(readers(LOOKUP_READERS).map_err(sqlite)?);
         let lists = Readers::new(readers(LIST_READERS).map_err(sqlite)?);
-        let writer = Writer::start(connection, commit_gate)
+        let known = Known::default();
+        known.watch(&mut connection).map_err(sqlite)?;
+        let checkpoints = connect(&path).map_err(sqlite)?;
+        let writer = Checkpoints::start(checkpoints)
+            .and_then(|checkpoints| Writer::start(connection, known.clone(), checkpoints, commit_gate))
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
-        Ok(Self { writer, glances, lookups, lists, vault, _lock: lock })
+        Ok(Self { writer, known, glances, lookups, lists, vault, _lock: lock })
     }
 }
 

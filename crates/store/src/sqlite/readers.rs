@@ -42,8 +42,7 @@ impl Readers {
 }
 
 /// Connections for looking at a few rows by an index, here and now, on the caller's own thread. That takes
-/// microseconds: less than handing it to another thread and back, and at the front door it is done for every
-/// request.
+/// microseconds: less than handing it to another thread and back, while somebody waits at the front door.
 pub(super) struct Glances {
     connections: Vec<Mutex<Connection>>,
 }

@@ -12,7 +12,9 @@ use rusqlite::{Connection, TransactionBehavior};
 use tautline_core::{StoreResult, limits};
 use tokio::sync::{mpsc, oneshot};
 
+use super::checkpoint::Checkpoints;
 use super::failure::{Work, unavailable};
+use super::known::Known;
 
 /// Called before every commit; tests use it to stall one.
 pub type CommitGate = Arc<dyn Fn() + Send + Sync>;
@@ -58,11 +60,17 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(mut connection: Connection, gate: Option<CommitGate>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        mut connection: Connection,
+        known: Known,
+        mut checkpoints: Checkpoints,
+        gate: Option<CommitGate>,
+    ) -> std::io::Result<Self> {
         let (queue, mut jobs) = mpsc::channel::<Box<dyn Job>>(limits::WRITE_QUEUE);
         let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || {
             while let Some(first) = jobs.blocking_recv() {
-                commit_together(&mut connection, gather(first, &mut jobs), gate.as_ref());
+                commit_together(&mut connection, gather(first, &mut jobs), &known, gate.as_ref());
+                checkpoints.committed();
             }
         })?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
@@ -109,8 +117,16 @@ impl Drop for Writer {
     }
 }
 
-fn commit_together(connection: &mut Connection, mut batch: Vec<Box<dyn Job>>, gate: Option<&CommitGate>) {
-    match transact(connection, &mut batch, gate) {
+fn commit_together(
+    connection: &mut Connection,
+    mut batch: Vec<Box<dyn Job>>,
+    known: &Known,
+    gate: Option<&CommitGate>,
+) {
+    let outcome = transact(connection, &mut batch, gate);
+    // Whatever came of it: a commit that failed may still stand.
+    known.committed();
+    match outcome {
         Outcome::Committed => settle(batch, Ok(())),
         // Nothing can be written at all; asking once for each job would only take longer to say so.
         Outcome::NotBegun(error) => settle(batch, Err(Arc::new(error))),
@@ -118,7 +134,7 @@ fn commit_together(connection: &mut Connection, mut batch: Vec<Box<dyn Job>>, ga
         Outcome::CommitFailed(error) if batch.len() == 1 => settle(batch, Err(Arc::new(error))),
         Outcome::JobFailed | Outcome::CommitFailed(_) => {
             for job in batch {
-                commit_together(connection, vec![job], gate);
+                commit_together(connection, vec![job], known, gate);
             }
         }
     }

@@ -121,6 +121,22 @@ pub async fn without_an_app_the_place_must_be_unambiguous(scene: &Scene) {
     assert!(scene.store.installation_at(&scene.acme, "T2").await.unwrap().is_none());
 }
 
+/// Looked up for every request, so a store may remember: never longer than it holds.
+pub async fn what_was_found_before_is_as_it_is_now(scene: &Scene) {
+    let origin = Origin { team: Some(TeamId::new("T1")), app: Some(AppId::new("A1")), ..Origin::default() };
+    let found = async || scene.store.installation_named(&origin).await.unwrap();
+    let scopes = async || found().await.map(|found| found.facts.scopes.clone());
+    assert_eq!(scopes().await, None);
+    let mut granted = new(&scene.acme, "A1", Some("T1"), None, "xoxb-1");
+    store(scene, granted.clone()).await;
+    assert_eq!(scopes().await, Some(vec!["commands".into()]));
+    granted.facts.scopes.push("chat:write".into());
+    store(scene, granted).await;
+    assert_eq!(scopes().await, Some(vec!["commands".into(), "chat:write".into()]), "connected again");
+    while !scene.store.tenant_erase(&scene.acme).await.unwrap().is_done {}
+    assert_eq!(scopes().await, None, "the tenant was erased");
+}
+
 pub async fn another_tenant_gets_no_token(scene: &Scene) {
     let id = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await.id;
     assert_eq!(token(scene, &scene.acme, id).await.as_deref(), Some("xoxb-1"));

@@ -107,6 +107,7 @@ on_every_engine! {
         a_re_install_keeps_the_id_and_replaces_the_token,
         an_installation_is_found_by_team_then_by_org,
         without_an_app_the_place_must_be_unambiguous,
+        what_was_found_before_is_as_it_is_now,
         another_tenant_gets_no_token,
     },
 }

@@ -132,7 +132,9 @@ impl Chromium {
         for _ in 0..20 {
             match self.find(by.clone()).await.click().await {
                 Ok(()) => return,
+                // The driver's two ways to say that the element has gone.
                 Err(error) if error.to_string().contains("stale") => {}
+                Err(error) if error.to_string().contains("does not belong to the document") => {}
                 Err(error) => panic!("cannot click {by:?}: {error}"),
             }
         }

@@ -9,7 +9,7 @@ use tautline_slack::signing::SigningSecret;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::ground::{APP, PATH, SIGNING_SECRET, now_us, team};
+use crate::ground::{APP, PATH, SIGNING_SECRET, event_id, now_us, team};
 
 /// What is asked, and of whom.
 #[derive(Clone)]
@@ -37,13 +37,13 @@ struct Maker {
     secret: SigningSecret,
     load: Load,
     number: AtomicU64,
-    run: u64,
+    begun_us: i64,
 }
 
 impl Maker {
     fn new(load: &Load) -> Self {
         let secret = SigningSecret::new(SIGNING_SECRET).expect("not empty");
-        Self { secret, load: load.clone(), number: AtomicU64::new(0), run: fastrand::u64(..) }
+        Self { secret, load: load.clone(), number: AtomicU64::new(0), begun_us: now_us() }
     }
 
     /// A mention as Slack sends it, of about a kilobyte.
@@ -52,9 +52,9 @@ impl Maker {
         let team = team(usize::try_from(number).unwrap_or(0) % self.load.tenants);
         let at = now_us() / 1_000_000;
         let body = format!(
-            r#"{{"token":"bench","team_id":"{team}","context_team_id":"{team}","context_enterprise_id":null,"api_app_id":"{APP}","event":{{"client_msg_id":"0f6b1e1c-3b52-4c7e-9a3f-{number:012x}","type":"app_mention","text":"<@U0BENCH> please look at the deploy of yesterday evening, number {number}, and say whether it may stay","user":"U0PERSON1","ts":"{at}.{micros:06}","team":"{team}","blocks":[{{"type":"rich_text","block_id":"aB1cD","elements":[{{"type":"rich_text_section","elements":[{{"type":"user","user_id":"U0BENCH"}},{{"type":"text","text":" please look at the deploy of yesterday evening, number {number}, and say whether it may stay"}}]}}]}}],"channel":"C0CHANNEL","event_ts":"{at}.{micros:06}"}},"type":"event_callback","event_id":"Ev{run:016X}{number:08X}","event_time":{at},"authorizations":[{{"enterprise_id":null,"team_id":"{team}","user_id":"U0BENCH","is_bot":true,"is_enterprise_install":false}}],"is_ext_shared_channel":false,"event_context":"4-bench"}}"#,
+            r#"{{"token":"bench","team_id":"{team}","context_team_id":"{team}","context_enterprise_id":null,"api_app_id":"{APP}","event":{{"client_msg_id":"0f6b1e1c-3b52-4c7e-9a3f-{number:012x}","type":"app_mention","text":"<@U0BENCH> please look at the deploy of yesterday evening, number {number}, and say whether it may stay","user":"U0PERSON1","ts":"{at}.{micros:06}","team":"{team}","blocks":[{{"type":"rich_text","block_id":"aB1cD","elements":[{{"type":"rich_text_section","elements":[{{"type":"user","user_id":"U0BENCH"}},{{"type":"text","text":" please look at the deploy of yesterday evening, number {number}, and say whether it may stay"}}]}}]}}],"channel":"C0CHANNEL","event_ts":"{at}.{micros:06}"}},"type":"event_callback","event_id":"{event_id}","event_time":{at},"authorizations":[{{"enterprise_id":null,"team_id":"{team}","user_id":"U0BENCH","is_bot":true,"is_enterprise_install":false}}],"is_ext_shared_channel":false,"event_context":"4-bench"}}"#,
             micros = number % 1_000_000,
-            run = self.run,
+            event_id = event_id(self.begun_us + 32 * i64::try_from(number).unwrap_or(0)),
         );
         let signature = self.secret.sign(at, body.as_bytes());
         let mut request = format!(

@@ -95,8 +95,10 @@ fn write(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
             .as_bytes()
         };
         let (request, delivery): ([u8; 16], [u8; 16]) = (id(now), id(now));
+        // Keys that grow with time, as the gateway's do.
         let mut key = [0; 32];
-        fastrand::fill(&mut key);
+        key[..8].copy_from_slice(&now.to_be_bytes());
+        fastrand::fill(&mut key[12..]);
         transaction
             .prepare_cached("INSERT INTO seen (key, seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING")?
             .execute(params![key, now])?;

@@ -66,8 +66,13 @@ pub struct SeenKey(pub [u8; 32]);
 impl SeenKey {
     /// An event is known by the installation that Slack names and its `event_id`, which Slack's retries keep.
     /// Everything else is known by its own signature: Slack does not retry it, a replay repeats it.
+    ///
+    /// An event's key begins with the beginning of its id, and only then with a hash of the rest. Slack's ids grow
+    /// with time, so that keys which come together lie together: as hashes alone, each would dirty a page of its own.
     pub fn of(routing: &Routing, signature: &[u8; 32]) -> Self {
+        const BEGINNING: usize = 12;
         let mut hash = Sha256::new();
+        let mut beginning = [0; BEGINNING];
         match &routing.event_id {
             Some(event_id) => {
                 let Origin { app, .. } = &routing.origin;
@@ -76,10 +81,15 @@ impl SeenKey {
                     hash.update(part.len().to_le_bytes());
                     hash.update(part);
                 }
+                beginning.iter_mut().zip(event_id.bytes()).for_each(|(place, byte)| *place = byte);
             }
             None => hash.update(signature),
         }
-        Self(hash.finalize().into())
+        let mut key = <[u8; 32]>::from(hash.finalize());
+        // What is left of the hash, 160 bits, is more than anybody finds two of.
+        key.copy_within(..32 - BEGINNING, BEGINNING);
+        key[..BEGINNING].copy_from_slice(&beginning);
+        Self(key)
     }
 }
 
@@ -184,5 +194,12 @@ mod tests {
         assert_ne!(key("T1", Some("Ev1"), 1), key("T2", Some("Ev1"), 1), "another installation");
         assert_ne!(key("T1", Some("Ev1"), 1), key("T1", Some("Ev2"), 1));
         assert_ne!(key("T1", None, 1), key("T1", None, 2), "without an id, the signature");
+        let (earlier, later) = (key("T1", Some("Ev0AAAAAAAAA1"), 9), key("T2", Some("Ev0AAAAAAAAB0"), 1));
+        assert!(earlier.0 < later.0, "in the order of their ids");
+        assert_ne!(
+            key("T1", Some("Ev0AAAAAAAAAA1"), 1),
+            key("T1", Some("Ev0AAAAAAAAAA2"), 1),
+            "all of the id counts"
+        );
     }
 }

@@ -77,6 +77,11 @@ impl Filter {
         Self { kind: None, name: "*".to_owned() }
     }
 
+    /// A kind's requests of a name; one that ends in `*` is a beginning.
+    pub fn of(kind: Kind, name: impl Into<String>) -> Self {
+        Self { kind: Some(kind), name: name.into() }
+    }
+
     fn wants(&self, kind: Kind, name: &str) -> bool {
         self.kind.is_none_or(|wanted| wanted == kind)
             && match self.name.strip_suffix('*') {

@@ -36,6 +36,6 @@ pub use inbound::CANONICAL_PATH as INBOUND_PATH;
 pub use installations::callback::PATH as CALLBACK_PATH;
 pub use locked::serve_locked;
 pub use openapi::document as openapi;
-pub use outbound::SlackCalls;
+pub use outbound::{SlackCallError, SlackCalls};
 pub use server::{Ports, Server, ServerError};
 pub use settings::{Forward, OAuth, Settings, Tuning};

@@ -1,6 +1,5 @@
 //! The server: put together, run, stopped.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tautline_core::delivery::Reap;
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::dispatch::{self, Dispatcher, Handler};
+use crate::dispatch::{self, Dispatcher, Registered};
 use crate::egress::{EndpointClient, SlackClient};
 use crate::outbound::Sender;
 use crate::serve::serve;
@@ -52,12 +51,11 @@ pub enum ServerError {
 const FORWARD: &str = "TAUTLINE_FORWARD_URL";
 
 impl Server {
-    /// Puts a server together. `handlers` are functions of this process, by a name that stays the same from
-    /// run to run.
+    /// Puts a server together, with the functions of this process that take requests.
     pub async fn new(
         settings: Settings,
         ports: Ports,
-        handlers: HashMap<String, Arc<dyn Handler>>,
+        handlers: Vec<Registered>,
     ) -> Result<Self, ServerError> {
         let Ports { store, vault, clock, rng } = ports;
         let endpoints = declare(&settings, store.as_ref(), clock.as_ref(), rng.as_ref(), &handlers).await?;
@@ -122,18 +120,17 @@ async fn declare(
     store: &dyn Store,
     clock: &dyn Clock,
     rng: &dyn Rng,
-    handlers: &HashMap<String, Arc<dyn Handler>>,
+    handlers: &[Registered],
 ) -> Result<Vec<Endpoint>, StoreError> {
-    let everything = || vec![Filter::everything()];
-    let in_process = handlers.keys().map(|name| Declared {
-        name: name.clone(),
+    let in_process = handlers.iter().map(|registered| Declared {
+        name: registered.name.clone(),
         target: Target::InProcess,
-        filters: everything(),
+        filters: registered.filters.clone(),
     });
     let forward = settings.forward.iter().map(|forward| Declared {
         name: FORWARD.to_owned(),
         target: Target::Slack { url: forward.url.clone() },
-        filters: everything(),
+        filters: vec![Filter::everything()],
     });
     let declared = in_process.chain(forward).collect::<Vec<_>>();
     let now = clock.now();

@@ -11,6 +11,7 @@ mod ids;
 pub mod incoming_webhook;
 pub mod message;
 pub mod oauth;
+pub mod payload;
 pub mod request;
 pub mod scopes;
 pub mod signing;

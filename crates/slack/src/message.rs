@@ -10,6 +10,7 @@ use crate::{Refusal, Token};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PostMessage {
     /// A channel's id or name, or a user's id: Slack then opens the direct message itself.
+    #[serde(default)]
     pub channel: String,
     /// The words. With blocks, what notifications and screen readers say.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +48,20 @@ pub struct PostMessage {
     /// Whether names become links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_names: Option<bool>,
+}
+
+impl From<&str> for PostMessage {
+    /// Words, and nothing else. The channel is still to be named.
+    fn from(text: &str) -> Self {
+        Self { text: Some(text.to_owned()), ..Self::default() }
+    }
+}
+
+impl From<String> for PostMessage {
+    /// Words, and nothing else. The channel is still to be named.
+    fn from(text: String) -> Self {
+        Self { text: Some(text), ..Self::default() }
+    }
 }
 
 /// Where Slack put a message.

@@ -1,7 +1,7 @@
 //! Tautline: the Slack channel of a product that has customers.
 //!
-//! The command line is the feature `cli`, on by default. Without it this is a library for Rust programs, with
-//! neither the command line nor the simulated Slack in its tree:
+//! This is the library for Rust programs. [`Gateway`] is a gateway with handlers in the program's own process
+//! (feature `gateway`); [`alerts::post`] raises an operational alert from anywhere:
 //!
 //! ```no_run
 //! # async fn deployed() {
@@ -9,8 +9,21 @@
 //! tautline::alerts::post(webhook, "deploy finished", None).await;
 //! # }
 //! ```
+//!
+//! The command line is the feature `cli`, on by default. A program that brings its own `main` leaves it out
+//! (`default-features = false, features = ["gateway"]`), and has neither the command line nor the simulated Slack in its
+//! tree.
 
 pub use tautline_server::alerts;
+#[cfg(feature = "gateway")]
+pub use tautline_server::core::{InstallationId, MessageId, RequestId, TenantId};
+#[cfg(feature = "gateway")]
+pub use tautline_server::slack::payload;
+#[cfg(feature = "gateway")]
+pub use tautline_server::{SlackCallError, SlackCalls};
+
+#[cfg(feature = "gateway")]
+pub use gateway::{Context, Gateway, GatewayError, HandlerResult, Message};
 
 #[cfg(feature = "cli")]
 mod admin;
@@ -18,13 +31,15 @@ mod admin;
 pub mod cli;
 #[cfg(feature = "cli")]
 mod commands;
-#[cfg(feature = "cli")]
+#[cfg(feature = "gateway")]
 mod config;
-#[cfg(feature = "cli")]
+#[cfg(feature = "gateway")]
+mod gateway;
+#[cfg(feature = "gateway")]
 mod lifecycle;
 #[cfg(feature = "cli")]
 mod logging;
 #[cfg(feature = "cli")]
 mod postgres_tools;
-#[cfg(feature = "cli")]
+#[cfg(feature = "gateway")]
 mod store;

@@ -9,7 +9,7 @@ use tautline_core::schedule::{self, Next};
 use tautline_slack::request::Shortfall;
 use tokio::sync::oneshot;
 
-use super::{HandlerCall, Slot, Via, late};
+use super::{Ear, HandlerCall, Slot, Via, late};
 use crate::app::App;
 use crate::error::chain;
 use crate::outbound::SlackCalls;
@@ -28,8 +28,8 @@ pub(crate) enum Verdict {
 
 /// Makes an attempt at a leased delivery. `held` is where Slack waits for the words, if it still does.
 pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Option<Held>) {
-    let started_at = app.clock.now();
-    let result = ask(&app, &leased, &slot).await;
+    let (started_at, ear) = (app.clock.now(), Ear::new(held));
+    let result = ask(&app, &leased, &slot, &ear).await;
     // The slot is free as soon as the endpoint is: what follows is our own business.
     drop(slot);
     let ended_at = app.clock.now();
@@ -42,10 +42,7 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
             "an attempt failed: {}", told(&result),
         );
     }
-    let unheard = match held {
-        Some(held) => held.send(verdict(&result, &next)).err(),
-        None => Some(verdict(&result, &next)),
-    };
+    let unheard = ear.say(verdict(&result, &next)).err();
     let record = Attempt {
         number: leased.attempt,
         started_at,
@@ -61,7 +58,7 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
     }
 }
 
-async fn ask(app: &Arc<App>, leased: &Leased, slot: &Slot) -> AttemptResult {
+async fn ask(app: &Arc<App>, leased: &Leased, slot: &Slot, ear: &Ear) -> AttemptResult {
     let handler = match &slot.way.via {
         Via::Slack { url, secret } => {
             return app.dispatcher.client.ask(url, secret, leased, app.clock.now()).await;
@@ -70,8 +67,9 @@ async fn ask(app: &Arc<App>, leased: &Leased, slot: &Slot) -> AttemptResult {
     };
     let request = leased.request.clone();
     let call = HandlerCall {
-        slack: SlackCalls::new(app.clone(), request.tenant.clone(), request.installation),
+        slack: SlackCalls::new(app.clone(), request.clone()),
         request,
+        ear: ear.clone(),
         answers: leased.answers,
         attempt: leased.attempt,
     };
@@ -79,8 +77,7 @@ async fn ask(app: &Arc<App>, leased: &Leased, slot: &Slot) -> AttemptResult {
     let mut running = tokio::spawn(async move { handler.handle(call).await });
     match tokio::time::timeout(limits::ENDPOINT_TIMEOUT, &mut running).await {
         Ok(Ok(said)) => {
-            let content_type = said.content_type.map(str::to_owned);
-            let answer = Answer { status: said.status, content_type, body: said.body };
+            let answer = Answer::from(said);
             if (200..300).contains(&answer.status) {
                 AttemptResult::Answered(answer)
             } else {

@@ -1,35 +1,17 @@
 //! Late words: what a handler said after Slack had stopped waiting goes to the `response_url`.
 
-use http::HeaderValue;
 use serde_json::{Value, json};
 use tautline_core::delivery::{Answer, Leased};
-use tautline_core::limits;
-use tautline_slack::request::response_url;
-use url::Url;
 
 use crate::app::App;
-use crate::egress::is_slacks;
+use crate::outbound::respond;
 
 pub(super) async fn send(app: &App, leased: &Leased, answer: &Answer) {
     let request = &leased.request;
     let Some(words) = words(answer) else { return };
-    let content_type = request.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
-    let Some(url) = response_url(content_type.as_ref(), &request.body).and_then(|url| Url::parse(&url).ok())
-    else {
-        tracing::warn!(request = %request.id, "late words are lost: a request of this kind has no response_url");
-        return;
-    };
-    if !is_slacks(&url, &app.settings.slack_url) {
-        tracing::warn!(request = %request.id, "late words are not sent: the response_url does not lead to Slack");
-        return;
-    }
-    if app.clock.now().since(request.received_at) > limits::INTERACTION_LIFE {
-        tracing::warn!(request = %request.id, "late words are lost: the response_url has ended");
-        return;
-    }
-    match app.slack.respond(url, &words).await {
+    match respond(app, request, &words).await {
         Ok(()) => tracing::info!(request = %request.id, "late words were sent to the response_url"),
-        Err(error) => tracing::warn!(request = %request.id, %error, "late words were not taken"),
+        Err(error) => tracing::warn!(request = %request.id, %error, "late words are lost"),
     }
 }
 

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) use attempt::{Held, Verdict, attempt};
-pub use handler::{Handler, HandlerAnswer, HandlerCall};
+use handler::Ear;
+pub use handler::{Handler, HandlerAnswer, HandlerCall, Registered};
 pub(crate) use sweep::sweep;
 use tautline_core::endpoint::{Endpoint, Target};
 use tautline_core::{DeliveryId, EndpointId, limits};
@@ -64,17 +65,20 @@ impl Drop for Slot {
 }
 
 impl Dispatcher {
-    /// `handlers` are the in-process endpoints by name; `secret` signs what goes to the others.
+    /// `handlers` are the in-process endpoints; `secret` signs what goes to the others.
     pub(crate) fn new(
         endpoints: &[Endpoint],
-        handlers: &HashMap<String, Arc<dyn Handler>>,
+        handlers: &[Registered],
         secret: Option<&SigningSecret>,
         client: EndpointClient,
     ) -> Self {
         let wake = Arc::new(Notify::new());
         let way = |endpoint: &Endpoint| {
             let via = match &endpoint.target {
-                Target::InProcess => Via::InProcess(handlers.get(&endpoint.name)?.clone()),
+                Target::InProcess => {
+                    let registered = handlers.iter().find(|registered| registered.name == endpoint.name)?;
+                    Via::InProcess(registered.handler.clone())
+                }
                 Target::Slack { url } => Via::Slack { url: url.clone(), secret: secret?.clone() },
             };
             let slots = Arc::new(Semaphore::new(limits::IN_FLIGHT_PER_ENDPOINT));

@@ -2,7 +2,7 @@
 
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::outbox::{self, NewMessage, Queued};
-use tautline_core::{MessageId, TenantId, limits};
+use tautline_core::{InstallationId, MessageId, TenantId, limits};
 use tautline_slack::message::PostMessage;
 
 use super::workspace::{Meant, meant};
@@ -24,16 +24,28 @@ pub(crate) async fn accept(
     {
         return accepted(before, None);
     }
+    // Before the workspace: what is wrong with the message is wrong for each.
     check(&message)?;
-    let installation = match meant(app, tenant, place).await? {
-        Meant::This(installation) => installation,
-        refused => return Err(no_workspace(app, tenant, &refused)),
-    };
+    match meant(app, tenant, place).await? {
+        Meant::This(installation) => queue(app, tenant, installation.id, message, once).await,
+        refused => Err(no_workspace(app, tenant, &refused)),
+    }
+}
+
+/// Accepts a message for one installation.
+pub(super) async fn queue(
+    app: &App,
+    tenant: &TenantId,
+    installation: InstallationId,
+    message: PostMessage,
+    once: Option<IdempotencyKey>,
+) -> ApiResult<MessageId> {
+    check(&message)?;
     let now = app.clock.now();
     let new = NewMessage {
         id: MessageId::generate(now, app.rng.as_ref()),
         tenant: tenant.clone(),
-        installation: installation.id,
+        installation,
         channel: message.channel.clone(),
         arguments: serde_json::to_vec(&message).expect("messages are plain JSON").into(),
         accepted_at: now,

@@ -1,42 +1,54 @@
-//! Calls to Slack from within, as an installation. The token is taken from the vault for the call, and is
-//! never seen by the caller.
+//! What a handler of this process says to Slack, as the installation that its request came through. The token is taken
+//! from the vault for the call, and is never seen by the caller.
 
 use std::sync::Arc;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tautline_core::MessageId;
+use tautline_core::idempotency::IdempotencyKey;
+use tautline_core::inbox::Request;
 use tautline_core::installation::CredentialKind;
-use tautline_core::{InstallationId, TenantId};
 use tautline_slack::WebApiCall;
+use tautline_slack::message::PostMessage;
 use tautline_slack::web_api::Authorization;
 
+use super::{accept, respond};
 use crate::app::App;
 
-/// Makes Web API calls as one installation of one tenant.
+/// Speaks to Slack for one request.
 pub struct SlackCalls {
     app: Arc<App>,
-    tenant: Option<TenantId>,
-    installation: Option<InstallationId>,
+    request: Arc<Request>,
 }
 
-/// Why a call has no result.
+/// Why nothing was said.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct SlackCallError(String);
 
+impl SlackCallError {
+    /// An error for this reason.
+    pub fn because(why: impl std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+const NO_TOKEN: &str = "there is no token for this workspace: connect it, or set SLACK_BOT_TOKEN";
+
 impl SlackCalls {
-    pub(crate) fn new(app: Arc<App>, tenant: Option<TenantId>, installation: Option<InstallationId>) -> Self {
-        Self { app, tenant, installation }
+    pub(crate) fn new(app: Arc<App>, request: Arc<Request>) -> Self {
+        Self { app, request }
     }
 
-    /// Calls a method; structured arguments are JSON text, as in Slack's forms.
+    /// Calls a method, now; structured arguments are JSON text, as in Slack's forms.
     pub async fn call(
         &self,
         method: &'static str,
         form: Vec<(&'static str, String)>,
     ) -> Result<Value, SlackCallError> {
-        let (Some(tenant), Some(installation)) = (&self.tenant, self.installation) else {
-            let error = "there is no token for this workspace: connect it, or set SLACK_BOT_TOKEN";
-            return Err(SlackCallError(error.to_owned()));
+        let (Some(tenant), Some(installation)) = (&self.request.tenant, self.request.installation) else {
+            return Err(SlackCallError(NO_TOKEN.to_owned()));
         };
         let token = self.app.store.installation_token(tenant, installation, CredentialKind::Bot).await;
         let token = token.map_err(|error| SlackCallError(crate::error::chain(&error)))?;
@@ -46,5 +58,27 @@ impl SlackCalls {
         let call = WebApiCall { method, authorization: Authorization::Bearer(token), form };
         let reply = self.app.slack.call(call).await;
         reply.map(|reply| reply.answer).map_err(|error| SlackCallError(error.to_string()))
+    }
+
+    /// Puts a message into the outbox: durable, paced, sent once. `which` names it among those of this request, the
+    /// same in every attempt, so that a handler which is tried again posts nothing twice.
+    pub async fn post(&self, message: PostMessage, which: &str) -> Result<MessageId, SlackCallError> {
+        let (Some(tenant), Some(installation)) = (&self.request.tenant, self.request.installation) else {
+            return Err(SlackCallError(NO_TOKEN.to_owned()));
+        };
+        let once = IdempotencyKey {
+            scope: format!("handler {}", self.request.id),
+            key: which.to_owned(),
+            // By its place alone: words that differ from attempt to attempt are still the one message.
+            request: Sha256::digest(which).into(),
+            at: self.app.clock.now(),
+        };
+        let queued = accept::queue(&self.app, tenant, installation, message, Some(once)).await;
+        queued.map_err(|error| SlackCallError(error.text().to_owned()))
+    }
+
+    /// Says something to the request's `response_url`, now. Only commands and interactions in messages have one.
+    pub async fn respond(&self, words: &Value) -> Result<(), SlackCallError> {
+        respond(&self.app, &self.request, words).await.map_err(|error| SlackCallError(error.to_string()))
     }
 }

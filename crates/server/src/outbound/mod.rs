@@ -6,9 +6,11 @@ mod credential;
 mod headers;
 pub(crate) mod proxy;
 mod refusal;
+mod respond;
 mod sender;
 mod token;
 mod workspace;
 
-pub use calls::SlackCalls;
+pub use calls::{SlackCallError, SlackCalls};
+pub(crate) use respond::respond;
 pub(crate) use sender::{Sender, send_all};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Kind, form, object, text};
+use super::{Kind, payload, text};
 use http::HeaderValue;
 
 /// Why the handler's own answer is not there.
@@ -123,12 +123,4 @@ fn submission_fallback(payload: &Value, shortfall: Shortfall) -> Value {
 fn dialog_fallback(payload: &Value, shortfall: Shortfall) -> Option<Value> {
     let first = payload.pointer("/submission")?.as_object()?.keys().next()?;
     Some(json!({ "errors": [{ "name": first, "error": note(shortfall) }] }))
-}
-
-fn payload(content_type: Option<&HeaderValue>, body: &[u8]) -> Option<Value> {
-    if !form::is_form(content_type, body) {
-        return object(body).ok();
-    }
-    let (_, payload) = form_urlencoded::parse(body).find(|(field, _)| field == "payload")?;
-    object(payload.as_bytes()).ok()
 }

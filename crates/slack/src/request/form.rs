@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::HeaderValue;
+use serde_json::Value;
 
 use super::{Kind, Origin, Routing, Unreadable, interaction, name, object, text};
 
@@ -61,6 +62,21 @@ pub fn response_url(content_type: Option<&HeaderValue>, body: &[u8]) -> Option<S
     match field("payload") {
         Some(payload) => text(&object(payload.as_bytes()).ok()?, "/response_url").map(str::to_owned),
         None => field("response_url").map(Cow::into_owned),
+    }
+}
+
+/// What Slack says, as one JSON object: an event's envelope, an interaction's payload, a command's fields. `None` if it
+/// cannot be read.
+pub fn payload(content_type: Option<&HeaderValue>, body: &[u8]) -> Option<Value> {
+    if !is_form(content_type, body) {
+        return object(body).ok();
+    }
+    let fields = || form_urlencoded::parse(body);
+    match fields().find(|(field, _)| field == "payload") {
+        Some((_, payload)) => object(payload.as_bytes()).ok(),
+        None => {
+            Some(fields().map(|(name, value)| (name.into_owned(), Value::from(value.as_ref()))).collect())
+        }
     }
 }
 

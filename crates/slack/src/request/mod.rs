@@ -12,7 +12,7 @@ mod outline;
 use serde_json::Value;
 
 pub use fallback::{Shortfall, fallback};
-pub use form::{is_ssl_check, response_url};
+pub use form::{is_ssl_check, payload, response_url};
 pub use kind::Kind;
 pub use origin::{InstallKey, Origin};
 
@@ -99,7 +99,7 @@ fn object(bytes: &[u8]) -> Result<Value, Unreadable> {
 
 /// The text at a path (`/event/type`, `/actions/0/action_id`), if it is text and not empty. A path is a JSON pointer
 /// without escapes, which serde's own allocates for.
-fn text<'v>(json: &'v Value, path: &str) -> Option<&'v str> {
+pub(crate) fn text<'v>(json: &'v Value, path: &str) -> Option<&'v str> {
     let step = |json: &'v Value, name: &str| match json {
         Value::Array(items) => items.get(name.parse::<usize>().ok()?),
         json => json.get(name),

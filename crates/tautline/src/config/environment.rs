@@ -59,9 +59,9 @@ impl Environment {
         problems.or(Self(variables))
     }
 
-    #[cfg(test)]
-    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        Self(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    /// These variables, and no others.
+    pub(crate) fn of<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
     fn plain(&self, name: &str) -> Option<String> {
@@ -130,7 +130,7 @@ mod tests {
 
     fn get(pairs: &[(&str, &str)], name: &str) -> (Option<String>, usize) {
         let mut problems = Problems::default();
-        let value = Environment::of(pairs).secret(name, &mut problems);
+        let value = Environment::of(pairs.iter().copied()).secret(name, &mut problems);
         (value, problems.0.len())
     }
 
@@ -147,7 +147,7 @@ mod tests {
     fn two_values_for_one_variable_are_a_problem_that_repeats_neither() {
         let mut problems = Problems::default();
         let pairs = [("SLACK_BOT_TOKEN", "xoxb-1"), ("DEVOTEL_SLACK_BOT_TOKEN", "xoxb-2")];
-        Environment::of(&pairs).secret("SLACK_BOT_TOKEN", &mut problems);
+        Environment::of(pairs).secret("SLACK_BOT_TOKEN", &mut problems);
         let said = problems.to_string();
         assert!(said.contains("SLACK_BOT_TOKEN and DEVOTEL_SLACK_BOT_TOKEN have different values"), "{said}");
         assert!(!said.contains("xoxb"), "{said}");

@@ -50,6 +50,7 @@ pub(crate) fn keyring(
     Keyring::parse(&keys, rng).with_context(|| format!("{source} cannot be used"))
 }
 
+#[cfg(feature = "cli")]
 /// Whether a key was made in this directory.
 pub(crate) fn has_made_key(data_dir: &Path) -> bool {
     data_dir.join(FILE).exists()

@@ -5,5 +5,9 @@ mod gateway;
 mod keys;
 
 pub(crate) use environment::{Environment, Problems};
-pub(crate) use gateway::{Database, GatewayConfig, MAKE_KEY, data_dir, database, local_url};
-pub(crate) use keys::{has_made_key, keyring, make_private, write_private};
+pub(crate) use gateway::{Database, GatewayConfig, MAKE_KEY};
+#[cfg(feature = "cli")]
+pub(crate) use gateway::{data_dir, database, local_url};
+#[cfg(feature = "cli")]
+pub(crate) use keys::{has_made_key, write_private};
+pub(crate) use keys::{keyring, make_private};

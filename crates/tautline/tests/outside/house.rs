@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &str)] = &[
     ("tautline-store", "tautline-slack"),
     ("tautline-core", "tautline-slack"),
     ("tautline-sim", "tautline-slack"),
+    // A user of the library, as there will be others.
+    ("rust-bot", "tautline"),
     // What tests, soak and bench stand on; the product does not.
     ("tautline-bench", "tautline-slack"),
     ("tautline-bench", "tautline-testing"),

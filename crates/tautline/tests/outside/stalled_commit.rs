@@ -1,7 +1,6 @@
 //! A commit that stalls, seen from Slack's side. The server runs in the test's own process here: the failpoint
 //! is a gate in front of the store's every commit.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use tautline_server::core::installation::{Facts, Installations as _, Installed, NewInstallation};
 use tautline_server::core::{Clock as _, InstallationId, SecretHash, SystemClock, SystemRng, TenantId};
-use tautline_server::dispatch::{Handler, HandlerAnswer, HandlerCall};
+use tautline_server::dispatch::{Handler, HandlerAnswer, HandlerCall, Registered};
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::slack::{AppId, TeamId};
 use tautline_server::{OAuth, Ports, Server, Settings, Tuning};
@@ -96,7 +95,7 @@ impl Scene {
             tuning: Tuning { commit_budget, ..Tuning::default() },
         };
         let (tell, handled) = mpsc::unbounded_channel();
-        let handlers = HashMap::from([("told".to_owned(), Arc::new(Told(tell)) as Arc<dyn Handler>)]);
+        let handlers = vec![Registered::for_everything("told", Arc::new(Told(tell)))];
         let ports = Ports { store: store.clone(), vault, clock: Arc::new(SystemClock), rng };
         let server = Server::new(settings, ports, handlers).await.unwrap();
         let listener = TcpListener::bind(address.port(8080)).await.unwrap();

@@ -4,7 +4,6 @@ mod data;
 mod echo;
 mod table;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use tautline_server::core::{
     Clock as _, KeyId, LinkId, PageRequest, Rng, SecretHash, Store, SystemClock, SystemRng, Tenant, TenantId,
     limits, new_secret,
 };
-use tautline_server::dispatch::Handler;
+use tautline_server::dispatch::Registered;
 use tautline_server::slack::{Token, below, oauth, scopes};
 use tautline_server::{CALLBACK_PATH, Forward, INBOUND_PATH, OAuth, Ports, Server, Settings, Tuning};
 use tautline_sim::{Registration, RetryWaits, Sim};
@@ -92,8 +91,8 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
     let dashboard = furnish(store.as_ref(), &data, &public_url, rng.as_ref()).await?;
     let connected = connected(store.as_ref()).await?;
     let handlers = match options.forward {
-        Some(_) => HashMap::new(),
-        None => HashMap::from([("echo".to_owned(), Arc::new(echo::Echo) as Arc<dyn Handler>)]),
+        Some(_) => Vec::new(),
+        None => vec![Registered::for_everything("echo", Arc::new(echo::Echo))],
     };
     let ports = Ports { store, vault, clock: Arc::new(SystemClock), rng };
     let server = Server::new(settings, ports, handlers).await?;

@@ -3,11 +3,11 @@ use super::*;
 const KEY: &str = "k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 fn read(pairs: &[(&str, &str)]) -> GatewayConfig {
-    GatewayConfig::read(&Environment::of(pairs)).unwrap()
+    GatewayConfig::read(&Environment::of(pairs.iter().copied())).unwrap()
 }
 
 fn wrong(pairs: &[(&str, &str)]) -> String {
-    GatewayConfig::read(&Environment::of(pairs)).unwrap_err().to_string()
+    GatewayConfig::read(&Environment::of(pairs.iter().copied())).unwrap_err().to_string()
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub const ENCRYPTION_KEYS: &str = "k1:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZW
 /// How a gateway is started.
 #[derive(Clone)]
 pub struct GatewaySetup {
+    program: PathBuf,
     address: Address,
     store: Ground,
     variables: Vec<(String, String)>,
@@ -42,7 +43,8 @@ pub struct Gateway {
 impl GatewaySetup {
     /// Nothing set but the address and the key.
     pub fn bare(address: Address) -> Self {
-        let setup = Self { address, store: Ground::Sqlite, variables: Vec::new() };
+        let program = env!("CARGO_BIN_EXE_tautline").into();
+        let setup = Self { program, address, store: Ground::Sqlite, variables: Vec::new() };
         setup
             .with("TAUTLINE_LISTEN", &address.port(PORT).to_string())
             .with("TAUTLINE_PUBLIC_URL", &address.url(PORT))
@@ -95,6 +97,11 @@ impl GatewaySetup {
         self
     }
 
+    /// Another program, that is configured in the same way.
+    pub fn program(self, program: PathBuf) -> Self {
+        Self { program, ..self }
+    }
+
     /// Starts it, and waits until it serves.
     pub fn start(self) -> Gateway {
         let data = tempfile::tempdir().unwrap();
@@ -109,7 +116,7 @@ impl GatewaySetup {
     }
 
     fn configured(&self, data: &Path) -> Command {
-        let mut command = tautline();
+        let mut command = without_surroundings(&self.program);
         command.env("TAUTLINE_DATA_DIR", data).current_dir(data);
         if let Ground::Postgres(database) = &self.store {
             command.env("TAUTLINE_DATABASE_URL", database.url());
@@ -121,7 +128,11 @@ impl GatewaySetup {
 
 /// The program, without the surroundings of the tests.
 pub fn tautline() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tautline"));
+    without_surroundings(Path::new(env!("CARGO_BIN_EXE_tautline")))
+}
+
+fn without_surroundings(program: &Path) -> Command {
+    let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tautline_server::dispatch::{Handler, HandlerAnswer, HandlerCall};
 use tautline_server::slack::request::Kind;
-use url::form_urlencoded;
 
 /// Repeats mentions and commands; `/demo` shows the rest.
 pub(super) struct Echo;
@@ -18,7 +17,7 @@ pub(super) struct Echo;
 #[async_trait]
 impl Handler for Echo {
     async fn handle(&self, call: HandlerCall) -> HandlerAnswer {
-        let said = payload(&call);
+        let said = call.payload().unwrap_or_default();
         match (call.request.kind, call.request.name.as_str()) {
             (Kind::Event, "app_mention") => said::mentioned(&call, &said).await,
             (Kind::Event, "message") => said::heard(&call, &said).await,
@@ -34,19 +33,6 @@ impl Handler for Echo {
             (Kind::DialogSuggestion, _) => act::dialog_options(&said),
             _ => HandlerAnswer::ok(),
         }
-    }
-}
-
-/// What Slack said, as JSON: an event's envelope, an interaction's payload, a command's fields.
-fn payload(call: &HandlerCall) -> Value {
-    let body = &call.request.body;
-    if call.request.kind == Kind::Event {
-        return serde_json::from_slice(body).unwrap_or_default();
-    }
-    let fields = form_urlencoded::parse(body).collect::<Vec<_>>();
-    match fields.iter().find(|(name, _)| name == "payload") {
-        Some((_, payload)) => serde_json::from_str(payload).unwrap_or_default(),
-        None => fields.iter().map(|(name, value)| (name.to_string(), Value::from(value.as_ref()))).collect(),
     }
 }
 

@@ -47,6 +47,8 @@ pub enum Exit {
     Failed = 1,
     /// The command or the configuration is wrong. (Also what the argument parser uses.)
     Misconfigured = 2,
+    /// Nothing went wrong, and there is something to do: `tautline migrate --check` found an older schema.
+    Needed = 3,
 }
 
 impl From<Exit> for ExitCode {
@@ -85,8 +87,11 @@ pub fn run() -> ExitCode {
 #[expect(clippy::print_stderr, reason = "this is what a person at a terminal reads")]
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("tautline: {error:#}");
-    match error.downcast_ref::<Problems>() {
-        Some(_) => Exit::Misconfigured.into(),
-        None => Exit::Failed.into(),
+    if error.is::<Problems>() {
+        Exit::Misconfigured.into()
+    } else if error.is::<migrate::Needed>() {
+        Exit::Needed.into()
+    } else {
+        Exit::Failed.into()
     }
 }

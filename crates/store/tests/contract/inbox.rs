@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tautline_core::delivery::DeliveryState;
+use tautline_core::delivery::{Attempt, AttemptResult, DeliveryState};
 use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, RequestFilter, Whose};
-use tautline_core::{RequestId, SystemRng};
+use tautline_core::schedule::Next;
+use tautline_core::{RequestId, SystemRng, limits};
 use tautline_slack::request::Kind;
 
 use crate::scene::{NOW, Scene, later, page};
@@ -95,6 +96,40 @@ pub async fn hostile_text_comes_back_as_it_went(scene: &Scene) {
     let found = scene.stands(incoming.request.id).await.request;
     assert_eq!(found.body, nasty);
     assert_eq!((&found.name, &found.slack_id), (&incoming.request.name, &incoming.request.slack_id));
+}
+
+/// Every text that somebody outside can choose. PostgreSQL's own text holds no NUL.
+pub async fn every_text_may_hold_anything(scene: &Scene) {
+    let nasty = "\0\u{1a}0\u{1a}'\"\\;--\u{202e}\u{1F600}\n%_\0";
+    let mut incoming = scene.incoming(Some(&scene.acme), Kind::Event, nasty, NOW);
+    incoming.deliveries[0].leased_until = Some(NOW.after(limits::LEASE));
+    let text = || Some(nasty.to_owned());
+    let request = (*incoming.request).clone();
+    let request = Request { content_type: text(), slack_id: text(), team_id: text(), ..request };
+    incoming.request = Arc::new(request);
+    scene.store.request_accept(incoming.clone()).await.unwrap();
+    let attempt = Attempt {
+        number: 1,
+        started_at: NOW,
+        duration: None,
+        result: Some(AttemptResult::NotReached { error: nasty.to_owned() }),
+    };
+    let id = incoming.deliveries[0].id;
+    scene.store.delivery_finish(&scene.acme, id, &attempt, &Next::Delivered).await.unwrap();
+    let stands = scene.stands(incoming.request.id).await;
+    assert_eq!(stands.deliveries[0].attempts, [attempt]);
+    let found = stands.request;
+    assert_eq!(
+        (found.name.as_str(), found.content_type, found.slack_id, found.team_id),
+        (nasty, text(), text(), text())
+    );
+    let by_name = RequestFilter { name: text(), ..RequestFilter::default() };
+    let listed = scene.store.requests(Whose::Tenant(&scene.acme), &by_name, page(9, None)).await.unwrap();
+    assert_eq!(listed.items.len(), 1, "and can be looked for");
+    let message = crate::outbox::new(&scene.acme, nasty, "x");
+    scene.store.message_accept(message.clone(), None).await.unwrap();
+    let found = scene.store.message(&scene.acme, message.id).await.unwrap().unwrap();
+    assert_eq!(found.channel, nasty);
 }
 
 pub async fn another_tenants_requests_are_none(scene: &Scene) {

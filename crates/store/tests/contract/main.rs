@@ -51,6 +51,7 @@ on_every_engine! {
         the_same_event_twice_at_once_is_stored_once,
         a_request_that_cannot_be_stored_harms_only_itself,
         hostile_text_comes_back_as_it_went,
+        every_text_may_hold_anything,
         another_tenants_requests_are_none,
         lists_come_in_pages_newest_first,
         lists_are_filtered,

@@ -16,10 +16,26 @@ use crate::{logging, store};
 /// is for those who want it done before.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Change nothing; say what would be done, and exit with 1 if that is anything.
+    /// Change nothing; say what would be done, and exit with 3 if that is anything.
     #[arg(long)]
     check: bool,
 }
+
+/// What `--check` found: neither well nor a failure.
+#[derive(Debug)]
+pub(crate) struct Needed {
+    found: u32,
+    known: u32,
+}
+
+impl std::fmt::Display for Needed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { found, known } = self;
+        write!(f, "the store has schema {found}, and this version brings it to {known}: run tautline migrate")
+    }
+}
+
+impl std::error::Error for Needed {}
 
 #[expect(clippy::print_stdout, reason = "this is what was asked for")]
 pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::Result<()> {
@@ -43,7 +59,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         return Ok(());
     }
     if options.check {
-        bail!("the store has schema {found}, and this version brings it to {known}: run tautline migrate");
+        return Err(Needed { found, known }.into());
     }
     if let Database::Sqlite(_) = database {
         make_private(&dir)?;

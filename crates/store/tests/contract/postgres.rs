@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use tautline_core::delivery::Reap;
 use tautline_core::inbox::{Accepted, Whose};
 use tautline_core::installation::{CredentialKind, Installed, NewInstallation};
@@ -229,4 +230,59 @@ async fn a_database_that_cannot_be_used_is_named_without_its_password() {
     database.sql("UPDATE schema_version SET version = 99");
     let future = said(open(database.url(), None).await.err().unwrap());
     assert!(future.contains("schema 99") && future.contains("knows 3"), "{future}");
+}
+
+/// A transaction of somebody else's, as far as it has come.
+async fn somebody(database: &Database, done: &'static str) -> sqlx::PgConnection {
+    let mut other = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut other).await.unwrap();
+    sqlx::raw_sql(done).execute(&mut other).await.unwrap();
+    other
+}
+
+/// Looks on until the work waits for somebody's lock. It may not end before.
+async fn waits<T>(working: &tokio::task::JoinHandle<T>, database: &Database) {
+    let mut onlooker = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock')";
+    while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut onlooker).await.unwrap() {
+        assert!(!working.is_finished(), "it did not wait");
+    }
+}
+
+async fn end(mut other: sqlx::PgConnection) {
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_comes_in_while_its_tenant_is_erased_is_refused() {
+    let (scene, _, database) = two_replicas().await;
+    let erasing = somebody(
+        &database,
+        "SELECT FROM tenants WHERE id = 'acme' FOR UPDATE; DELETE FROM tenants WHERE id = 'acme'",
+    );
+    let erasing = erasing.await;
+    let (store, incoming) =
+        (scene.store.clone(), scene.incoming(Some(&scene.acme), Kind::Event, "message", NOW));
+    let accepting = tokio::spawn(async move { store.request_accept(incoming).await });
+    waits(&accepting, &database).await;
+    end(erasing).await;
+    assert!(accepting.await.unwrap().is_err(), "there is no such tenant any more");
+}
+
+#[tokio::test]
+async fn a_tenant_is_erased_with_what_was_just_coming_in() {
+    let (scene, _, database) = two_replicas().await;
+    let coming_in = "SELECT FROM tenants WHERE id = 'acme' FOR KEY SHARE;
+        INSERT INTO inbox (id, tenant_id, kind, name, received_at, expires_at, sealed_body, answer)
+          VALUES (gen_random_uuid(), 'acme', 'event', 'message', 1, 2, '', 'not_held')";
+    let coming_in = somebody(&database, coming_in).await;
+    let (store, acme) = (scene.store.clone(), scene.acme.clone());
+    let erasing = tokio::spawn(async move { while !store.tenant_erase(&acme).await.unwrap().is_done {} });
+    waits(&erasing, &database).await;
+    end(coming_in).await;
+    erasing.await.unwrap();
+    let mut onlooker = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    let left = "SELECT count(*) FROM inbox WHERE tenant_id = 'acme'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(left).fetch_one(&mut onlooker).await.unwrap(), 0);
 }

@@ -71,7 +71,7 @@ impl Server {
             command
                 .env("TAUTLINE_FORWARD_URL", format!("http://127.0.0.1:{forward}/"))
                 .env("TAUTLINE_FORWARD_SECRET", "s");
-            command.env("TAUTLINE_LOG", "warn,tautline::commands::serve=info");
+            command.env("TAUTLINE_LOG", "warn,tautline::gateway=info");
             match store {
                 Store::Sqlite(path) => {
                     command.env("TAUTLINE_DATABASE_URL", format!("sqlite://{}", path.display()))

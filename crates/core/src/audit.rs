@@ -29,6 +29,10 @@ pub enum AuditAction {
     ConnectRefused,
     /// Another tenant tried to connect this tenant's workspace.
     ConnectAttempted,
+    /// Slack ended an installation.
+    Removed,
+    /// A request that matched nobody was given to a tenant.
+    Claimed,
     /// A tenant was erased.
     TenantErased,
 }
@@ -37,6 +41,8 @@ names!(AuditAction {
     Connected = "installation.connected",
     ConnectRefused = "installation.refused",
     ConnectAttempted = "installation.attempted_by_another",
+    Removed = "installation.removed",
+    Claimed = "request.claimed",
     TenantErased = "tenant.erased",
 });
 

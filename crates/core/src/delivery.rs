@@ -187,6 +187,9 @@ pub trait Deliveries {
         endpoints: &[(EndpointId, usize)],
     ) -> StoreResult<Vec<(EndpointId, usize)>>;
 
+    /// Since when the delivery has been due that waits longest for one of these endpoints.
+    async fn delivery_oldest(&self, endpoints: &[EndpointId]) -> StoreResult<Option<Timestamp>>;
+
     /// Takes deliveries that are due and not expired, at most so many for each endpoint, oldest first.
     /// One whose body does not open (for want of a key) is put back for a while, and costs no attempt.
     async fn delivery_lease(

@@ -26,6 +26,9 @@ pub struct Request {
     pub slack_id: Option<String>,
     /// The workspace of the installation, as Slack named it.
     pub team_id: Option<String>,
+    /// The message that it is about, as `channel/ts`: a mention comes as `app_mention` and as `message`, and this is
+    /// the same in both.
+    pub message: Option<String>,
     /// When it came.
     pub received_at: Timestamp,
     /// When it is no longer worth delivering.
@@ -100,6 +103,8 @@ pub struct Incoming {
     pub request: std::sync::Arc<Request>,
     /// By which it is known twice.
     pub seen: SeenKey,
+    /// Why Slack sends it again, if it says that it does. It may be the only copy all the same.
+    pub retry_reason: Option<String>,
     /// Whether Slack waits for words.
     pub answer: AnswerState,
     /// To whom it goes.
@@ -111,8 +116,17 @@ pub struct Incoming {
 pub enum Accepted {
     /// It is durable.
     Stored,
-    /// It was durable before: a retry of Slack's, or a replay. Nothing was written.
+    /// It was durable before: a retry of Slack's, or a replay. It is counted with the first, and not delivered again.
     AlreadySeen,
+}
+
+/// How often Slack sent a request again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retries {
+    /// How often it came after it was stored.
+    pub count: u32,
+    /// Why, by Slack's last word (`http_timeout`, `http_error`, `connection_failed` …).
+    pub reason: Option<String>,
 }
 
 /// A request as the inbox lists it: without its body.
@@ -122,6 +136,8 @@ pub struct RequestSummary {
     pub request: Request,
     /// What Slack was told.
     pub answer: AnswerState,
+    /// How often Slack sent it again.
+    pub retries: Retries,
     /// To whom it went.
     pub deliveries: Vec<Delivery>,
 }
@@ -171,6 +187,20 @@ pub trait Inbox {
         page: PageRequest,
     ) -> StoreResult<Page<RequestSummary>>;
 
+    /// Gives an unclaimed request, as it is with its new owner, to that tenant, with deliveries. False: it is not
+    /// there, or no longer unclaimed; nothing was changed.
+    async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool>;
+
+    /// Has the dead deliveries of a request made again: due at once, and worth it until `expires_at`. How many those
+    /// are. Their attempts go on counting.
+    async fn request_replay(
+        &self,
+        tenant: &TenantId,
+        id: RequestId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> StoreResult<u64>;
+
     /// One request, with its body.
     async fn request(&self, whose: Whose<'_>, id: RequestId) -> StoreResult<Option<RequestSummary>>;
 }
@@ -184,7 +214,7 @@ mod tests {
     fn event(team: &str, event_id: Option<&str>) -> Routing {
         let origin =
             Origin { app: Some(AppId::new("A1")), team: Some(TeamId::new(team)), ..Origin::default() };
-        Routing { kind: Kind::Event, name: "message".into(), event_id: event_id.map(str::to_owned), origin }
+        Routing { kind: Kind::Event, name: "message".into(), event_id: event_id.map(str::to_owned), message: None, origin }
     }
 
     #[test]

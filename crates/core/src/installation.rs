@@ -21,6 +21,10 @@ pub struct Installation {
     pub facts: Facts,
     /// Whether it works.
     pub health: Health,
+    /// Of an org-wide one: the workspaces in which it may act, as far as Slack has told. It begins with none.
+    pub granted_teams: Vec<TeamId>,
+    /// When Slack last held events back, as there were more than 30,000 in an hour.
+    pub rate_limited_at: Option<Timestamp>,
     /// When it was first made.
     pub installed_at: Timestamp,
     /// When it was last made anew.
@@ -201,6 +205,41 @@ pub trait Installations {
 
     /// A tenant's installations, newest first.
     async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>>;
+
+    /// Removes an installation with its credentials, unless it was made anew after `not_after`. False: it was, or there
+    /// is none.
+    async fn installation_remove(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        not_after: Timestamp,
+    ) -> StoreResult<bool>;
+
+    /// Removes one credential of an installation, unless that was made anew after `not_after`.
+    async fn credential_remove(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        kind: CredentialKind,
+        not_after: Timestamp,
+    ) -> StoreResult<bool>;
+
+    /// Keeps in which workspaces an org-wide installation may act from now on.
+    async fn installation_granted(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        granted: &[TeamId],
+        revoked: &[TeamId],
+    ) -> StoreResult<()>;
+
+    /// Keeps when Slack held events back.
+    async fn installation_limited(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        at: Timestamp,
+    ) -> StoreResult<()>;
 
     /// The token that an installation of a tenant acts with.
     async fn installation_token(

@@ -50,6 +50,12 @@ impl Policy {
         Self { held, redelivered, life }
     }
 
+    /// Until when a request that is replayed by hand then is worth delivering. Whoever replays one has waited long
+    /// enough: it gets the time of a command at least.
+    pub fn worth_until(&self, replayed_at: Timestamp) -> Timestamp {
+        replayed_at.after(self.life.max(limits::INTERACTION_LIFE))
+    }
+
     /// When a request received at that time is no longer worth delivering.
     pub fn expires_at(&self, received_at: Timestamp) -> Timestamp {
         received_at.after(self.life)

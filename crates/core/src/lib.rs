@@ -6,9 +6,11 @@
 
 pub mod access;
 pub mod audit;
+pub mod channel;
 pub mod connect;
 pub mod delivery;
 pub mod endpoint;
+pub mod event_share;
 pub mod idempotency;
 pub mod inbox;
 pub mod installation;

@@ -107,6 +107,13 @@ pub const EVENT_LIFE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 /// The life of a `response_url`: after it nothing can be said to the person who clicked.
 pub const INTERACTION_LIFE: Duration = Duration::from_secs(30 * 60);
 
+/// Of an hour's answers to Slack, the percentage of failures at which somebody is told. Slack switches events off at 95.
+pub const EVENT_SHARE_PERCENT: u64 = 50;
+/// Answers within the hour below which nobody is told: the first request of a night may well fail.
+pub const EVENT_SHARE_LEAST: u32 = 100;
+/// The pause between two such words.
+pub const EVENT_SHARE_PAUSE: Duration = Duration::from_secs(10 * 60);
+
 /// How long what Slack sent, what endpoints answered and what was said to Slack is kept, sealed.
 pub const BODY_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long it is on record that there was something.

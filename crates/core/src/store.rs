@@ -2,6 +2,7 @@
 
 use crate::access::Keys;
 use crate::audit::Audit;
+use crate::channel::Channels;
 use crate::connect::Connects;
 use crate::delivery::Deliveries;
 use crate::endpoint::Endpoints;
@@ -45,6 +46,7 @@ pub trait Store:
     + Keys
     + Sessions
     + Installations
+    + Channels
     + Connects
     + Endpoints
     + Inbox

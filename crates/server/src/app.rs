@@ -1,14 +1,16 @@
 //! What all rooms share, behind one `Arc`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tautline_core::endpoint::Endpoint;
+use tautline_core::event_share::EventShare;
 use tautline_core::{Clock, Rng, Store, Vault};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch::Dispatcher;
 use crate::egress::SlackClient;
+use crate::metrics::Metrics;
 use crate::outbound::Sender;
 use crate::settings::Settings;
 
@@ -26,6 +28,15 @@ pub(crate) struct App {
     pub(crate) sender: Sender,
     /// Places for requests that wait for the store: what they hold in memory is bounded.
     pub(crate) accepting: Arc<Semaphore>,
+    pub(crate) metrics: Metrics,
+    /// The last hour's answers to Slack.
+    pub(crate) answers: Mutex<EventShare>,
     /// Work that a stopping server finishes.
     pub(crate) tasks: TaskTracker,
+}
+
+impl App {
+    pub(crate) fn event_share(&self) -> MutexGuard<'_, EventShare> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

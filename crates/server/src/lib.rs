@@ -19,6 +19,7 @@ mod inbound;
 mod installations;
 mod keeping;
 mod locked;
+mod metrics;
 mod openapi;
 mod outbound;
 mod page;

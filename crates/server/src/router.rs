@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::installations::{callback, link, start};
 use crate::outbound::proxy;
 use crate::page::{PageError, wants_html};
-use crate::{dashboard, health, inbound, openapi};
+use crate::{dashboard, health, inbound, metrics, openapi};
 
 /// The routes under `/api` and `/slack`, each registered with its description.
 pub(crate) fn described() -> OpenApiRouter<Arc<App>> {
@@ -57,6 +57,8 @@ fn rooms() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(dashboard::link::open))
         .routes(routes!(v1::inbox::list::list))
         .routes(routes!(v1::inbox::get::get))
+        .routes(routes!(v1::inbox::replay::replay))
+        .routes(routes!(v1::inbox::replay_all::replay_all))
         .routes(routes!(proxy::proxy_get, proxy::proxy_post))
 }
 
@@ -68,6 +70,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .merge(dashboard::router())
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::show))
         .route("/openapi.json", get(openapi::openapi_json));
     // SLACK_REDIRECT_URI may name a path of its own, from before there was a gateway. Looked at last, so that
     // it takes nothing from the routes above.

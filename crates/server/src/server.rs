@@ -1,6 +1,6 @@
 //! The server: put together, run, stopped.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tautline_core::delivery::Reap;
 use tautline_core::endpoint::{Declared, Endpoint, Filter, Target};
@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::dispatch::{self, Dispatcher, Registered};
 use crate::egress::{EndpointClient, SlackClient};
+use crate::installations::upkeep;
+use crate::metrics::Metrics;
 use crate::outbound::Sender;
 use crate::serve::serve;
 use crate::settings::Settings;
@@ -45,6 +47,9 @@ pub enum ServerError {
     /// No client for the network can be made.
     #[error("no HTTP client can be made")]
     Client(#[from] reqwest::Error),
+    /// Nothing can be counted.
+    #[error("no metrics can be kept")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
 }
 
 /// The name under which `TAUTLINE_FORWARD_URL` is known, so that what waits for it survives a new address.
@@ -58,6 +63,7 @@ impl Server {
         handlers: Vec<Registered>,
     ) -> Result<Self, ServerError> {
         let Ports { store, vault, clock, rng } = ports;
+        let handlers = handlers.into_iter().chain([upkeep::registered()]).collect::<Vec<_>>();
         let endpoints = declare(&settings, store.as_ref(), clock.as_ref(), rng.as_ref(), &handlers).await?;
         let secret = settings.forward.as_ref().map(|forward| &forward.secret);
         let dispatcher = Dispatcher::new(&endpoints, &handlers, secret, EndpointClient::new()?);
@@ -75,6 +81,8 @@ impl Server {
             dispatcher,
             sender,
             accepting,
+            metrics: Metrics::new()?,
+            answers: Mutex::default(),
             tasks,
         };
         home::record_tenant(&app).await?;

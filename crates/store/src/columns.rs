@@ -6,6 +6,7 @@ use tautline_core::access::Scope;
 use tautline_core::delivery::{Answer, AttemptResult, DeliveryState};
 use tautline_core::endpoint::{Filter, Target, TenantSet};
 use tautline_core::schedule::Next;
+use tautline_slack::TeamId;
 
 /// Why a message is held that came back with a backup.
 macro_rules! restored {
@@ -63,6 +64,23 @@ pub(crate) fn read_tenants(json: &str) -> Option<TenantSet> {
             named.iter().map(|id| id.parse().ok()).collect::<Option<Vec<TenantId>>>().map(TenantSet::Only)
         }
     }
+}
+
+/// Reads a JSON list of workspaces; none where Slack has told of none.
+pub(crate) fn read_teams(json: Option<&str>) -> Vec<TeamId> {
+    let texts: Vec<String> = json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default();
+    texts.into_iter().map(TeamId::new).collect()
+}
+
+/// The list after some workspaces were granted and others revoked.
+pub(crate) fn teams_after(json: Option<&str>, granted: &[TeamId], revoked: &[TeamId]) -> String {
+    let mut teams = read_teams(json);
+    teams.extend(granted.iter().cloned());
+    teams.retain(|team| !revoked.contains(team));
+    let mut names = teams.iter().map(TeamId::as_str).collect::<Vec<_>>();
+    names.sort_unstable();
+    names.dedup();
+    serde_json::to_string(&names).expect("texts are JSON")
 }
 
 /// What follows an attempt: `state`, `next_at` and `dead_reason`.

@@ -54,6 +54,11 @@ impl Anyone {
         Ok(Self { caller: require(self.caller, scope)?, ..self })
     }
 
+    /// Who it is, for the record.
+    pub(crate) fn name(&self) -> &str {
+        &self.caller.name
+    }
+
     /// Whether this is the platform itself.
     pub(crate) fn is_platform(&self) -> bool {
         self.caller.tenant.is_none()

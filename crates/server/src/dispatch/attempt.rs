@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::{Ear, HandlerCall, Slot, Via, late};
 use crate::app::App;
 use crate::error::chain;
+use crate::metrics;
 use crate::outbound::SlackCalls;
 
 /// Where Slack's wait ends.
@@ -29,10 +30,14 @@ pub(crate) enum Verdict {
 /// Makes an attempt at a leased delivery. `held` is where Slack waits for the words, if it still does.
 pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Option<Held>) {
     let (started_at, ear) = (app.clock.now(), Ear::new(held));
+    if leased.attempt == 1 {
+        app.metrics.handed_over(started_at.since(leased.request.received_at));
+    }
     let result = ask(&app, &leased, &slot, &ear).await;
     // The slot is free as soon as the endpoint is: what follows is our own business.
     drop(slot);
     let ended_at = app.clock.now();
+    metrics::attempted(outcome(&result), ended_at.since(started_at));
     let policy = Policy::of(leased.request.kind);
     let expires_at = leased.request.expires_at;
     let next = schedule::after(&policy, &result, leased.attempt, ended_at, expires_at, app.rng.as_ref());
@@ -99,6 +104,15 @@ fn verdict(result: &AttemptResult, next: &Next) -> Verdict {
         (result, _) if result.surely_did_not_run() => Verdict::Shortfall(Shortfall::NotReached),
         (AttemptResult::Refused { .. }, _) => Verdict::Shortfall(Shortfall::Failed),
         _ => Verdict::Shortfall(Shortfall::Unsure),
+    }
+}
+
+fn outcome(result: &AttemptResult) -> &'static str {
+    match result {
+        AttemptResult::Answered(_) => "answered",
+        AttemptResult::Refused { .. } => "refused",
+        AttemptResult::NotReached { .. } => "not_reached",
+        AttemptResult::Unknown { .. } => "unknown",
     }
 }
 

@@ -114,6 +114,11 @@ impl Dispatcher {
         free
     }
 
+    /// The endpoints there is a way to.
+    pub(crate) fn endpoints(&self) -> Vec<EndpointId> {
+        self.ways.keys().copied().collect()
+    }
+
     /// How many deliveries each endpoint could take; at least one is looked for, to know whether any waits.
     fn free(&self) -> Vec<(EndpointId, usize)> {
         self.ways.iter().map(|(endpoint, way)| (*endpoint, way.slots.available_permits().max(1))).collect()

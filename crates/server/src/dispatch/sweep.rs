@@ -33,6 +33,7 @@ pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
 
 async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
     if reap {
+        app.metrics.tidy();
         let changed = app.store.delivery_reap(app.clock.now(), Reap::RunOut).await?;
         if changed > 0 {
             tracing::warn!(changed, "took back deliveries whose time had run out");

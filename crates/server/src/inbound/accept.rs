@@ -9,33 +9,29 @@ use tautline_core::endpoint::recipients;
 use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, SeenKey};
 use tautline_core::kinds::Policy;
 use tautline_core::{DeliveryId, RequestId, StoreResult, TenantId, limits};
-use tautline_slack::request::{Routing, Shortfall};
-use tautline_slack::signing::VerifiedRequest;
+use tautline_slack::request::Shortfall;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use super::held;
+use super::{Arrived, held};
 use crate::app::App;
 use crate::dispatch::{Held, Slot, attempt};
 use crate::error::{ApiError, chain};
+use crate::metrics;
 
 /// Takes a request. The work is a task of its own: if Slack hangs up, or its wait for the commit ends, what is
 /// durable is delivered all the same.
-pub(super) async fn accept(
-    app: Arc<App>,
-    verified: VerifiedRequest,
-    routing: Routing,
-    deadline: Instant,
-) -> Response {
+pub(super) async fn accept(app: Arc<App>, arrived: Arrived, deadline: Instant) -> Response {
     let commit_by = Instant::now() + app.settings.tuning.commit_budget;
     let Ok(place) = app.accepting.clone().try_acquire_owned() else {
         tracing::error!("too many requests wait for the store; Slack is told so");
+        metrics::rejected("too_many_waiting");
         return not_durable().into_response();
     };
     let (committed, mut is_committed) = oneshot::channel();
     let (say, said) = oneshot::channel();
     let slack = Slack { committed, say, _place: place };
-    app.clone().tasks.spawn(take(app, verified, routing, deadline, slack));
+    app.clone().tasks.spawn(take(app, arrived, deadline, slack));
     let in_time = match timeout_at(commit_by, &mut is_committed).await {
         Ok(committed) => committed.is_ok(),
         Err(_) => {
@@ -46,6 +42,7 @@ pub(super) async fn accept(
     };
     if !in_time {
         tracing::error!("a request was not durable in time; Slack is told so");
+        metrics::rejected("not_durable");
         return not_durable().into_response();
     }
     said.await.unwrap_or_else(|_| not_durable().into_response())
@@ -72,8 +69,8 @@ fn not_durable() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_durable", error).fix("send it again")
 }
 
-async fn take(app: Arc<App>, verified: VerifiedRequest, routing: Routing, deadline: Instant, slack: Slack) {
-    let mut plan = match Plan::make(&app, &verified, &routing).await {
+async fn take(app: Arc<App>, arrived: Arrived, deadline: Instant, slack: Slack) {
+    let mut plan = match Plan::make(&app, &arrived).await {
         Ok(plan) => plan,
         Err(error) => {
             return tracing::error!(error = %chain(&error), "no tenant could be looked up; Slack is told so");
@@ -82,15 +79,18 @@ async fn take(app: Arc<App>, verified: VerifiedRequest, routing: Routing, deadli
     let request = plan.incoming.request.clone();
     // Slack's ear is there before the commit: the sweep may take a delivery the moment it is stored.
     let wait = (plan.incoming.answer == AnswerState::Waiting).then(|| plan.listen(&app, deadline));
+    let begun = Instant::now();
     match app.store.request_accept(plan.incoming.clone()).await {
         Err(error) => {
             tracing::error!(error = %chain(&error), "a request could not be stored; Slack is told so");
         }
         Ok(Accepted::AlreadySeen) => {
             tracing::info!(kind = %request.kind, name = request.name, "seen before; not delivered again");
+            app.metrics.repeated(request.kind);
             slack.answer(StatusCode::OK.into_response());
         }
         Ok(Accepted::Stored) => {
+            app.metrics.stored(request.kind, request.tenant.is_none(), begun.elapsed());
             tracing::info!(
                 request = %request.id, kind = %request.kind, name = request.name,
                 tenant = request.tenant.as_ref().map(TenantId::as_str), recipients = plan.slots.len(),
@@ -99,7 +99,7 @@ async fn take(app: Arc<App>, verified: VerifiedRequest, routing: Routing, deadli
             match wait {
                 Some(wait) => hold(&app, plan, wait, slack).await,
                 None => {
-                    let fallback = |shortfall| held::fallback_response(&request, shortfall);
+                    let fallback = |shortfall| held::fallback_response(&app, &request, shortfall);
                     slack.answer(plan.shortfall.map_or_else(|| StatusCode::OK.into_response(), fallback));
                     hand_over(&app, plan);
                 }
@@ -166,7 +166,8 @@ impl Plan {
         held::Wait::new(app.clone(), self.incoming.request.clone(), unslotted, verdict, deadline)
     }
 
-    async fn make(app: &App, verified: &VerifiedRequest, routing: &Routing) -> StoreResult<Self> {
+    async fn make(app: &App, arrived: &Arrived) -> StoreResult<Self> {
+        let Arrived { verified, routing, retry_reason } = arrived;
         let installation = app.store.installation_named(&routing.origin).await?;
         let tenant = match &installation {
             Some(installation) => Some(installation.tenant.clone()),
@@ -205,12 +206,14 @@ impl Plan {
             name: routing.name.clone(),
             slack_id: routing.event_id.clone(),
             team_id: routing.origin.team.as_ref().map(ToString::to_string),
+            message: routing.message.clone(),
             received_at: now,
             expires_at: policy.expires_at(now),
             content_type: verified.content_type().map(text),
             body: verified.body().clone(),
         });
         let seen = SeenKey::of(routing, verified.signature());
-        Ok(Self { incoming: Incoming { request, seen, answer, deliveries }, slots, shortfall, held: None })
+        let incoming = Incoming { request, seen, retry_reason: retry_reason.clone(), answer, deliveries };
+        Ok(Self { incoming, slots, shortfall, held: None })
     }
 }

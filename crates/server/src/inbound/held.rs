@@ -73,7 +73,7 @@ impl Wait {
     async fn fall_back(&self, shortfall: Shortfall) -> Response {
         let recorded = record(&self.app, &self.request, AnswerState::Fallback);
         match timeout(self.app.settings.tuning.commit_budget, recorded).await {
-            Ok(Ok(())) => fallback_response(&self.request, shortfall),
+            Ok(Ok(())) => fallback_response(&self.app, &self.request, shortfall),
             Ok(Err(error)) => error.into_response(),
             // An error the person sees is better than words that nobody knows of.
             Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
@@ -101,7 +101,8 @@ fn as_it_is(answer: Answer) -> Response {
 }
 
 /// The kind's fallback.
-pub(super) fn fallback_response(request: &Request, shortfall: Shortfall) -> Response {
+pub(super) fn fallback_response(app: &App, request: &Request, shortfall: Shortfall) -> Response {
+    app.metrics.fell_back(request.kind);
     let content_type = request.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     match fallback(request.kind, &request.name, content_type.as_ref(), &request.body, shortfall) {
         Some(body) => Json(body).into_response(),

@@ -4,6 +4,7 @@
 //! is not durable, and nothing is looked at that is not signed.
 
 mod accept;
+pub(crate) mod claim;
 mod held;
 
 use std::sync::Arc;
@@ -15,13 +16,15 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::json;
+use tautline_core::event_share::Share;
 use tautline_core::limits;
-use tautline_slack::request::{Inbound, is_ssl_check, read};
+use tautline_slack::request::{Inbound, Kind, Routing, is_ssl_check, read};
 use tautline_slack::signing;
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
+use crate::metrics;
 
 /// Where Slack sends everything; the others are aliases.
 pub const CANONICAL_PATH: &str = "/api/v1/integrations/webhooks/slack";
@@ -60,12 +63,54 @@ mounts! {
 }
 
 async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    let deadline = Instant::now() + app.settings.tuning.hold;
-    match door(&app, &headers, body).await {
-        Ok(Passed::Answered(response)) => response,
-        Ok(Passed::Request(verified, routing)) => accept::accept(app, verified, routing, deadline).await,
-        Err(refusal) => refusal.into_response(),
+    let begun = Instant::now();
+    let deadline = begun + app.settings.tuning.hold;
+    let (kind, response) = match door(&app, &headers, body).await {
+        Ok(Passed::Answered(response)) => return response,
+        Ok(Passed::Request(verified, routing)) => {
+            let kind = routing.kind;
+            let arrived = Arrived { verified, routing, retry_reason: retry_reason(&headers) };
+            let response = accept::accept(app.clone(), arrived, deadline).await;
+            app.metrics.answered(kind, begun.elapsed());
+            (kind, response)
+        }
+        Err(refusal) => {
+            metrics::rejected(refusal.reason());
+            // Whatever it was meant to be, Slack counts it among its events.
+            (Kind::Event, refusal.into_response())
+        }
+    };
+    if kind == Kind::Event {
+        watch(&app, &response);
     }
+    response
+}
+
+/// Warns before Slack switches the events off.
+fn watch(app: &App, response: &Response) {
+    let near = app.event_share().count(app.clock.now(), !response.status().is_success());
+    if let Some(Share { failed, all }) = near {
+        tracing::error!(
+            failed, all, "of the last hour's answers to Slack this many were no 2xx; at 95 % Slack switches the events \
+             off: see the errors before this one for the cause (a full disk, an unreachable database, or a \
+             SLACK_SIGNING_SECRET that is not this app's)"
+        );
+    }
+}
+
+/// A request that passed the door.
+struct Arrived {
+    verified: signing::VerifiedRequest,
+    routing: Routing,
+    /// Slack sends it again, and this is why. It is for the record alone: the first try may never have come.
+    retry_reason: Option<String>,
+}
+
+/// Slack's own reasons are single words of this alphabet; anything else is nobody's.
+fn retry_reason(headers: &HeaderMap) -> Option<String> {
+    let reason = headers.get("x-slack-retry-reason")?.to_str().ok()?;
+    let is_word = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+    (reason.len() <= 40 && reason.bytes().all(is_word)).then(|| reason.to_owned())
 }
 
 /// Why somebody is turned away.
@@ -74,6 +119,15 @@ enum TurnedAway {
     NotSlack,
     /// Anything else.
     For(ApiError),
+}
+
+impl TurnedAway {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::NotSlack => "invalid_signature",
+            Self::For(error) => error.code(),
+        }
+    }
 }
 
 impl From<ApiError> for TurnedAway {
@@ -95,7 +149,7 @@ impl IntoResponse for TurnedAway {
 
 enum Passed {
     Answered(Response),
-    Request(signing::VerifiedRequest, tautline_slack::request::Routing),
+    Request(signing::VerifiedRequest, Routing),
 }
 
 async fn door(app: &App, headers: &HeaderMap, body: Body) -> Result<Passed, TurnedAway> {

@@ -9,3 +9,4 @@ mod ending;
 pub(crate) mod link;
 mod redeem;
 pub(crate) mod start;
+pub(crate) mod upkeep;

@@ -41,6 +41,10 @@ impl SlackCalls {
         Self { app, request }
     }
 
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
     /// Calls a method, now; structured arguments are JSON text, as in Slack's forms.
     pub async fn call(
         &self,

@@ -9,7 +9,7 @@ use tautline_core::delivery::{Finished, Reap};
 use tautline_core::installation::CredentialKind;
 use tautline_core::outbox::{Claimed, Posted};
 use tautline_core::sending::{self, SendAttempt, SendResult};
-use tautline_core::{StoreResult, Timestamp, limits};
+use tautline_core::{StoreError, StoreResult, Timestamp, limits};
 use tautline_slack::Refusal;
 use tautline_slack::message::{self, PostMessage, may_have_been_posted};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -114,14 +114,16 @@ async fn post(app: &App, claimed: &Claimed) -> SendResult {
     let token = match token {
         Ok(Some(token)) => token,
         Ok(None) => return SendResult::Refused("the installation has no bot token".to_owned()),
-        Err(error) => {
-            tracing::error!(message = %claimed.id, error = %chain(&error), "a message cannot have its token yet");
-            return SendResult::NotReached("the gateway could not read its store".to_owned());
-        }
+        Err(error) => return unread(claimed, &error),
     };
-    let Ok(message) = serde_json::from_slice::<PostMessage>(&claimed.arguments) else {
+    let Ok(mut message) = serde_json::from_slice::<PostMessage>(&claimed.arguments) else {
         return SendResult::Refused("the stored message cannot be read".to_owned());
     };
+    match app.store.channel_moved_to(&claimed.tenant, claimed.installation, &message.channel).await {
+        Ok(Some(moved_to)) => message.channel = moved_to,
+        Ok(None) => {}
+        Err(error) => return unread(claimed, &error),
+    }
     match app.slack.call::<message::Posted>(message.call(token)).await {
         Ok(reply) => {
             let message::Posted { channel, ts } = reply.answer;
@@ -141,6 +143,11 @@ async fn post(app: &App, claimed: &Claimed) -> SendResult {
         },
         Err(CallError::Refused(other)) => SendResult::Unknown(other.to_string()),
     }
+}
+
+fn unread(claimed: &Claimed, error: &StoreError) -> SendResult {
+    tracing::error!(message = %claimed.id, error = %chain(error), "what a message needs cannot be read yet");
+    SendResult::NotReached("the gateway could not read its store".to_owned())
 }
 
 /// Tries for as long as the lease holds: forgotten, a message that was sent would be *uncertain*.

@@ -39,6 +39,7 @@ pub(super) fn read(body: &[u8]) -> Result<Routing, Unreadable> {
             kind: Kind::Command,
             name: name(&command),
             event_id: None,
+            message: None,
             origin: Origin::of_command(
                 form.api_app_id.as_deref(),
                 form.team_id.as_deref(),

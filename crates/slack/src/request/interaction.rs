@@ -23,6 +23,7 @@ pub(super) fn read(payload: &[u8]) -> Result<Routing, Unreadable> {
         kind,
         name: name(text(&json, pointer).unwrap_or_default()),
         event_id: None,
+        message: None,
         origin: Origin::of_interaction(&json),
     })
 }

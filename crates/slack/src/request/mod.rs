@@ -9,6 +9,7 @@ mod kind;
 mod origin;
 mod outline;
 
+use http::HeaderValue;
 use serde_json::Value;
 
 pub use fallback::{Shortfall, fallback};
@@ -40,6 +41,9 @@ pub struct Routing {
     pub name: String,
     /// An event's `event_id`: unchanged across Slack's retries. Other kinds have none.
     pub event_id: Option<String>,
+    /// The message that an event is about, as `channel/ts`. One mention comes as `app_mention` and as `message`: two
+    /// events, two ids, and this in common.
+    pub message: Option<String>,
     /// The installation that Slack names.
     pub origin: Origin,
 }
@@ -70,10 +74,15 @@ pub enum Unreadable {
 
 /// Reads a request's routing facts.
 pub fn read(request: &VerifiedRequest) -> Result<Inbound, Unreadable> {
-    if form::is_form(request.content_type(), request.body()) {
-        return form::read(request.body()).map(Inbound::Request);
+    read_again(request.content_type(), request.body())
+}
+
+/// Reads the routing facts of a request that was verified when it came, and kept since.
+pub fn read_again(content_type: Option<&HeaderValue>, body: &[u8]) -> Result<Inbound, Unreadable> {
+    if form::is_form(content_type, body) {
+        return form::read(body).map(Inbound::Request);
     }
-    let json = outline::read(request.body())?;
+    let json = outline::read(body)?;
     match text(&json, "/type").ok_or(Unreadable::NoType)? {
         "url_verification" => {
             let challenge = text(&json, "/challenge").ok_or(Unreadable::NoChallenge)?.to_owned();
@@ -84,9 +93,17 @@ pub fn read(request: &VerifiedRequest) -> Result<Inbound, Unreadable> {
             // `app_rate_limited` comes without an inner event; its outer type is the event's type.
             name: name(text(&json, "/event/type").unwrap_or(kind)),
             event_id: text(&json, "/event_id").map(str::to_owned),
+            message: message(&json),
             origin: Origin::of_event(&json),
         })),
     }
+}
+
+/// The message that an event is about, if it is about one.
+fn message(json: &Value) -> Option<String> {
+    let is_said = matches!(text(json, "/event/type")?, "message" | "app_mention");
+    let (channel, ts) = (text(json, "/event/channel")?, text(json, "/event/ts")?);
+    is_said.then(|| name(&format!("{channel}/{ts}")))
 }
 
 fn object(bytes: &[u8]) -> Result<Value, Unreadable> {

@@ -33,6 +33,8 @@ fn is_wanted(field: &str) -> bool {
             | "callback_id"
             | "actions"
             | "action_id"
+            | "channel"
+            | "ts"
     )
 }
 

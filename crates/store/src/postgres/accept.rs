@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::Row as _;
-use tautline_core::delivery::DeliveryState;
-use tautline_core::inbox::{Accepted, Incoming};
+use tautline_core::TenantId;
+use tautline_core::delivery::{DeliveryState, NewDelivery};
+use tautline_core::inbox::{Accepted, Incoming, Request};
 use uuid::Uuid;
 
 use super::clock::DatabaseClock;
@@ -43,14 +44,20 @@ impl Together for Accepting {
             }
         });
         let outcomes = outcomes.collect::<Vec<_>>();
-        let stored = all.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == Accepted::Stored);
-        let stored = stored.map(|(accept, _)| accept.as_ref()).collect::<Vec<_>>();
+        let (mut stored, mut again) = (Vec::new(), Vec::new());
+        for (accept, outcome) in all.iter().zip(&outcomes) {
+            let list = if *outcome == Accepted::Stored { &mut stored } else { &mut again };
+            list.push(accept.as_ref());
+        }
         if !stored.is_empty() {
             hold_tenants(tx, &stored).await?;
             tx.execute(keep(&stored)).await?;
             if stored.iter().any(|accept| !accept.incoming.deliveries.is_empty()) {
                 tx.execute(self.deliver(&stored)).await?;
             }
+        }
+        for retry in again {
+            tx.execute(count_retry(&retry.incoming)).await?;
         }
         Ok(outcomes)
     }
@@ -60,10 +67,23 @@ impl Together for Accepting {
 fn see(all: &[Arc<Accept>]) -> Sql {
     let keys = all.iter().map(|accept| accept.incoming.seen.0.to_vec()).collect::<Vec<_>>();
     let times = all.iter().map(|accept| accept.incoming.request.received_at.as_micros()).collect::<Vec<_>>();
-    sql("INSERT INTO seen (key, seen_at) SELECT * FROM unnest($1::bytea[], $2::bigint[]) ORDER BY 1
+    let ids = all.iter().map(|accept| value::uuid(accept.incoming.request.id.as_bytes())).collect::<Vec<_>>();
+    // Of one key that is there twice the first takes it.
+    sql("INSERT INTO seen (key, seen_at, request_id)
+         SELECT key, seen_at, request_id FROM unnest($1::bytea[], $2::bigint[], $3::uuid[])
+           WITH ORDINALITY AS t (key, seen_at, request_id, place) ORDER BY key, place
          ON CONFLICT DO NOTHING RETURNING key")
     .bind(keys)
     .bind(times)
+    .bind(ids)
+}
+
+/// Slack sent it again. What it was stored as may be gone by age: then nobody counts.
+fn count_retry(incoming: &Incoming) -> Sql {
+    sql("UPDATE inbox SET retries = retries + 1, retry_reason = coalesce($1, retry_reason)
+         WHERE id = (SELECT request_id FROM seen WHERE key = $2)")
+    .bind(value::text_opt(incoming.retry_reason.as_deref()))
+    .bind(incoming.seen.0.to_vec())
 }
 
 /// A tenant that is being erased takes in nothing more; one that takes something in is not erased meanwhile.
@@ -91,9 +111,9 @@ fn keep(stored: &[&Accept]) -> Sql {
         };
     }
     sql("INSERT INTO inbox (id, tenant_id, installation_id, kind, name, slack_id, team_id, received_at, expires_at,
-           content_type, sealed_body, answer)
+           content_type, sealed_body, answer, message, retry_reason)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
-           $8::bigint[], $9::bigint[], $10::text[], $11::bytea[], $12::text[])")
+           $8::bigint[], $9::bigint[], $10::text[], $11::bytea[], $12::text[], $13::text[], $14::text[])")
     .bind(each!(|accept, request| value::uuid(request.id.as_bytes())))
     .bind(each!(|accept, request| request.tenant.as_ref().map(ToString::to_string)))
     .bind(each!(|accept, request| request.installation.map(|id| value::uuid(id.as_bytes()))))
@@ -106,6 +126,8 @@ fn keep(stored: &[&Accept]) -> Sql {
     .bind(each!(|accept, request| value::text_opt(request.content_type.as_deref())))
     .bind(stored.iter().map(|accept| accept.sealed_body.clone()).collect::<Vec<_>>())
     .bind(each!(|accept, _request| accept.incoming.answer.as_str()))
+    .bind(each!(|accept, request| value::text_opt(request.message.as_deref())))
+    .bind(each!(|accept, _request| value::text_opt(accept.incoming.retry_reason.as_deref())))
 }
 
 /// The columns of the deliveries, one list each.
@@ -125,40 +147,49 @@ struct Columns {
 
 impl Accepting {
     fn deliver(&self, stored: &[&Accept]) -> Sql {
-        let mut c = Columns::default();
-        for accept in stored {
-            let request = &accept.incoming.request;
-            let Some(tenant) = &request.tenant else { continue };
-            for delivery in &accept.incoming.deliveries {
-                let (state, attempt, next_at) = match delivery.leased_until {
-                    Some(_) => (DeliveryState::Leased, 1, None),
-                    None => (DeliveryState::Ready, 0, Some(request.received_at.as_micros())),
-                };
-                c.ids.push(value::uuid(delivery.id.as_bytes()));
-                c.tenants.push(tenant.to_string());
-                c.requests.push(value::uuid(request.id.as_bytes()));
-                c.endpoints.push(value::uuid(delivery.endpoint.as_bytes()));
-                c.answers.push(delivery.answers);
-                c.states.push(state.as_str());
-                c.attempts.push(attempt);
-                c.next_at.push(next_at);
-                c.leased_until.push(delivery.leased_until.map(|until| self.clock.database_us(until)));
-                c.expires_at.push(request.expires_at.as_micros());
-            }
-        }
-        sql("INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at,
-               leased_until, expires_at)
-             SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[],
-               $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])")
-        .bind(c.ids)
-        .bind(c.tenants)
-        .bind(c.requests)
-        .bind(c.endpoints)
-        .bind(c.answers)
-        .bind(c.states)
-        .bind(c.attempts)
-        .bind(c.next_at)
-        .bind(c.leased_until)
-        .bind(c.expires_at)
+        let rows = stored.iter().flat_map(|accept| {
+            let Incoming { request, deliveries, .. } = &accept.incoming;
+            let of = |tenant| deliveries.iter().map(move |delivery| (tenant, request.as_ref(), delivery));
+            request.tenant.as_ref().map(of).into_iter().flatten()
+        });
+        deliver(&self.clock, rows)
     }
+}
+
+/// Stores deliveries, each with its request and its tenant.
+pub(super) fn deliver<'a>(
+    clock: &DatabaseClock,
+    rows: impl Iterator<Item = (&'a TenantId, &'a Request, &'a NewDelivery)>,
+) -> Sql {
+    let mut c = Columns::default();
+    for (tenant, request, delivery) in rows {
+        let (state, attempt, next_at) = match delivery.leased_until {
+            Some(_) => (DeliveryState::Leased, 1, None),
+            None => (DeliveryState::Ready, 0, Some(request.received_at.as_micros())),
+        };
+        c.ids.push(value::uuid(delivery.id.as_bytes()));
+        c.tenants.push(tenant.to_string());
+        c.requests.push(value::uuid(request.id.as_bytes()));
+        c.endpoints.push(value::uuid(delivery.endpoint.as_bytes()));
+        c.answers.push(delivery.answers);
+        c.states.push(state.as_str());
+        c.attempts.push(attempt);
+        c.next_at.push(next_at);
+        c.leased_until.push(delivery.leased_until.map(|until| clock.database_us(until)));
+        c.expires_at.push(request.expires_at.as_micros());
+    }
+    sql("INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at,
+           leased_until, expires_at)
+         SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[],
+           $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])")
+    .bind(c.ids)
+    .bind(c.tenants)
+    .bind(c.requests)
+    .bind(c.endpoints)
+    .bind(c.answers)
+    .bind(c.states)
+    .bind(c.attempts)
+    .bind(c.next_at)
+    .bind(c.leased_until)
+    .bind(c.expires_at)
 }

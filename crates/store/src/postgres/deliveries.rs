@@ -60,6 +60,18 @@ impl Deliveries for PostgresStore {
         tx.finish(due).await
     }
 
+    async fn delivery_oldest(&self, endpoints: &[EndpointId]) -> StoreResult<Option<Timestamp>> {
+        let mut tx = self.lists.read().await?;
+        let mut oldest = None;
+        for endpoint in endpoints {
+            let first = sql("SELECT min(next_at) AS next_at FROM deliveries WHERE endpoint_id = $1 AND state = 'ready'")
+                .bind(value::uuid(endpoint.as_bytes()));
+            let first = tx.one(first, |row| value::time_opt(row, "next_at")).await?;
+            oldest = [oldest, first].into_iter().flatten().min();
+        }
+        tx.finish(oldest).await
+    }
+
     async fn delivery_finish(
         &self,
         tenant: &TenantId,

@@ -11,7 +11,7 @@ use super::failure::Work;
 use crate::limits::PART;
 
 /// Small tables, erased at once. Lanes before the installations they are known by.
-const DOORS: [(&str, &str); 7] = [
+const DOORS: [(&str, &str); 8] = [
     (
         "lanes",
         "DELETE FROM lanes WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
@@ -20,6 +20,10 @@ const DOORS: [(&str, &str); 7] = [
     (
         "lane_names",
         "DELETE FROM lane_names WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1)",
+    ),
+    (
+        "moved_channels",
+        "DELETE FROM moved_channels WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1)",
     ),
     ("api_keys", "DELETE FROM api_keys WHERE tenant_id = $1"),
     ("sessions", "DELETE FROM sessions WHERE tenant_id = $1"),

@@ -5,13 +5,14 @@ use bytes::Bytes;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::inbox::{
-    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Whose,
+    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
 };
+use tautline_core::delivery::NewDelivery;
 use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 use tautline_slack::request::Kind;
 use uuid::Uuid;
 
-use super::accept::Accept;
+use super::accept::{self, Accept};
 use super::database::sql;
 use super::{PostgresStore, deliveries, value};
 use crate::sealed;
@@ -20,7 +21,7 @@ use crate::sealed;
 macro_rules! columns {
     () => {
         "i.id AS inbox_id, i.tenant_id AS owner, i.installation_id, i.kind, i.name, i.slack_id, i.team_id,
-         i.received_at, i.expires_at, i.content_type, i.answer"
+         i.message, i.received_at, i.expires_at, i.content_type, i.answer, i.retries, i.retry_reason"
     };
 }
 pub(super) use columns;
@@ -53,6 +54,55 @@ impl Inbox for PostgresStore {
         tx.finish(()).await
     }
 
+    async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool> {
+        let Some(tenant) = &request.tenant else { return Ok(false) };
+        // The tenant is part of the seal.
+        let sealed = self.vault.seal(sealed::body(Some(tenant), &request.id), &request.body);
+        let mut tx = self.database.write().await?;
+        // A tenant that is being erased takes nothing in.
+        let hold = sql("SELECT id FROM tenants WHERE id = $1 FOR KEY SHARE").bind(tenant.to_string());
+        if tx.maybe(hold, |row| value::read_text(row, "id")).await?.is_none() {
+            return tx.finish(false).await;
+        }
+        let claim = sql("UPDATE inbox SET tenant_id = $1, installation_id = $2, sealed_body = $3
+                         WHERE id = $4 AND tenant_id IS NULL")
+        .bind(tenant.to_string())
+        .bind(request.installation.map(|id| value::uuid(id.as_bytes())))
+        .bind(sealed)
+        .bind(value::uuid(request.id.as_bytes()));
+        let claimed = tx.execute(claim).await? == 1;
+        if claimed {
+            let rows = deliveries.iter().map(|delivery| (tenant, request, delivery));
+            tx.execute(accept::deliver(&self.clock, rows)).await?;
+        }
+        tx.finish(claimed).await
+    }
+
+    async fn request_replay(
+        &self,
+        tenant: &TenantId,
+        id: RequestId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> StoreResult<u64> {
+        let mut tx = self.database.write().await?;
+        let revive = sql("UPDATE deliveries SET state = 'ready', next_at = $1, dead_reason = NULL, expires_at = $2
+                          WHERE request_id = $3 AND tenant_id = $4 AND state = 'dead'")
+        .bind(now.as_micros())
+        .bind(expires_at.as_micros())
+        .bind(value::uuid(id.as_bytes()))
+        .bind(tenant.to_string());
+        let revived = tx.execute(revive).await?;
+        if revived > 0 {
+            let prolong = sql("UPDATE inbox SET expires_at = $1 WHERE id = $2 AND tenant_id = $3")
+                .bind(expires_at.as_micros())
+                .bind(value::uuid(id.as_bytes()))
+                .bind(tenant.to_string());
+            tx.execute(prolong).await?;
+        }
+        tx.finish(revived).await
+    }
+
     async fn requests(
         &self,
         whose: Whose<'_>,
@@ -76,16 +126,17 @@ impl Inbox for PostgresStore {
         .bind(value::text_opt(filter.team_id.as_deref()))
         .bind(filter.since.map(Timestamp::as_micros))
         .bind(i64::from(page.limit) + 1);
-        let answered = |row: &PgRow| Ok((read(row)?, value::named(row, "answer", AnswerState::from_name)?));
+        let answered = |row: &PgRow| Ok((read(row)?, told(row)?));
         let found = tx.all(found, answered).await?;
         let page = Page::of(found, page, |(request, _)| *request.id.as_bytes());
         let ids = page.items.iter().map(|(request, _)| request.id).collect::<Vec<_>>();
         let mut deliveries = deliveries::of(&mut tx, &ids, None).await?;
         tx.finish(()).await?;
-        let summary = |(request, answer): (Request, AnswerState)| RequestSummary {
+        let summary = |(request, (answer, retries)): (Request, (AnswerState, Retries))| RequestSummary {
             deliveries: deliveries.remove(&request.id).unwrap_or_default(),
             request,
             answer,
+            retries,
         };
         Ok(Page { items: page.items.into_iter().map(summary).collect(), next: page.next })
     }
@@ -101,10 +152,9 @@ impl Inbox for PostgresStore {
         .bind(value::uuid(id.as_bytes()))
         .bind(owner(whose));
         let sealed = |row: &PgRow| {
-            let answer = value::named(row, "answer", AnswerState::from_name)?;
-            Ok((read(row)?, answer, row.try_get::<Vec<u8>, _>("sealed_body")?))
+            Ok((read(row)?, told(row)?, row.try_get::<Vec<u8>, _>("sealed_body")?))
         };
-        let Some((mut request, answer, sealed)) = tx.maybe(found, sealed).await? else {
+        let Some((mut request, (answer, retries), sealed)) = tx.maybe(found, sealed).await? else {
             return tx.finish(None).await;
         };
         let vault = self.vault.as_ref();
@@ -112,8 +162,17 @@ impl Inbox for PostgresStore {
         tx.finish(()).await?;
         request.body = sealed::open_body(vault, &request, &sealed)?;
         let deliveries = deliveries.remove(&id).unwrap_or_default();
-        Ok(Some(RequestSummary { request, answer, deliveries }))
+        Ok(Some(RequestSummary { request, answer, retries, deliveries }))
     }
+}
+
+/// What Slack was told, and how often it asked again.
+fn told(row: &PgRow) -> sqlx::Result<(AnswerState, Retries)> {
+    let retries = Retries {
+        count: value::number(row, "retries")?,
+        reason: value::read_text_opt(row, "retry_reason")?,
+    };
+    Ok((value::named(row, "answer", AnswerState::from_name)?, retries))
 }
 
 fn owner(whose: Whose<'_>) -> Option<String> {
@@ -134,6 +193,7 @@ pub(super) fn read(row: &PgRow) -> sqlx::Result<Request> {
         name: value::read_text(row, "name")?,
         slack_id: value::read_text_opt(row, "slack_id")?,
         team_id: value::read_text_opt(row, "team_id")?,
+        message: value::read_text_opt(row, "message")?,
         received_at: value::time(row, "received_at")?,
         expires_at: value::time(row, "expires_at")?,
         content_type: value::read_text_opt(row, "content_type")?,

@@ -17,12 +17,12 @@ use super::database::{Tx, sql};
 use super::failure::{Work, unavailable};
 use super::group::Together;
 use super::{PostgresStore, connects, value};
-use crate::sealed;
+use crate::{columns, sealed};
 
 macro_rules! columns {
     () => {
         "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name, is_enterprise_install, scopes,
-         bot_user_id, bot_id, health, installed_at, updated_at, place"
+         bot_user_id, bot_id, health, granted_teams, rate_limited_at, installed_at, updated_at, place"
     };
 }
 
@@ -57,6 +57,8 @@ impl Installations for PostgresStore {
             tenant: new.tenant.clone(),
             facts: new.facts.clone(),
             health: Health::Connected,
+            granted_teams: existing.as_ref().map(|found| found.granted_teams.clone()).unwrap_or_default(),
+            rate_limited_at: existing.as_ref().and_then(|existing| existing.rate_limited_at),
             installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
             updated_at: now,
         };
@@ -88,6 +90,86 @@ impl Installations for PostgresStore {
         .bind(i64::from(page.limit) + 1);
         let found = tx.all(found, read).await?;
         tx.finish(Page::of(found, page, |installation| *installation.id.as_bytes())).await
+    }
+
+    async fn installation_remove(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        not_after: Timestamp,
+    ) -> StoreResult<bool> {
+        let mut tx = self.database.write().await?;
+        let id = value::uuid(installation.as_bytes());
+        let remove = sql("DELETE FROM installations WHERE tenant_id = $1 AND id = $2 AND updated_at <= $3")
+            .bind(tenant.to_string())
+            .bind(id)
+            .bind(not_after.as_micros());
+        let is_removed = tx.execute(remove).await? > 0;
+        if is_removed {
+            tx.execute(sql("DELETE FROM lane_names WHERE installation_id = $1").bind(id)).await?;
+            tx.execute(sql("DELETE FROM moved_channels WHERE installation_id = $1").bind(id)).await?;
+        }
+        if is_removed && enter(&mut tx, tenant, false).await? {
+            tx.execute(sql("DELETE FROM credentials WHERE installation_id = $1").bind(id)).await?;
+        }
+        tx.finish(is_removed).await
+    }
+
+    async fn credential_remove(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        kind: CredentialKind,
+        not_after: Timestamp,
+    ) -> StoreResult<bool> {
+        let mut tx = self.database.write().await?;
+        let id = value::uuid(installation.as_bytes());
+        let older = sql("SELECT id FROM installations WHERE tenant_id = $1 AND id = $2 AND updated_at <= $3
+                         FOR UPDATE")
+        .bind(tenant.to_string())
+        .bind(id)
+        .bind(not_after.as_micros());
+        let is_older = tx.maybe(older, |row| value::id(row, "id")).await?.is_some();
+        if !is_older || !enter(&mut tx, tenant, false).await? {
+            return tx.finish(false).await;
+        }
+        let remove = sql("DELETE FROM credentials WHERE installation_id = $1 AND kind = $2");
+        let removed = tx.execute(remove.bind(id).bind(kind.as_str())).await?;
+        tx.finish(removed > 0).await
+    }
+
+    async fn installation_granted(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        granted: &[TeamId],
+        revoked: &[TeamId],
+    ) -> StoreResult<()> {
+        let mut tx = self.database.write().await?;
+        let id = value::uuid(installation.as_bytes());
+        let known = sql("SELECT granted_teams FROM installations WHERE tenant_id = $1 AND id = $2 FOR UPDATE");
+        let known = known.bind(tenant.to_string()).bind(id);
+        let known = tx.maybe(known, |row| value::read_text_opt(row, "granted_teams")).await?;
+        let Some(known) = known else { return tx.finish(()).await };
+        let teams = columns::teams_after(known.as_deref(), granted, revoked);
+        let keep = sql("UPDATE installations SET granted_teams = $1 WHERE id = $2").bind(teams).bind(id);
+        tx.execute(keep).await?;
+        tx.finish(()).await
+    }
+
+    async fn installation_limited(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        let mut tx = self.database.write().await?;
+        let keep = sql("UPDATE installations SET rate_limited_at = $1 WHERE tenant_id = $2 AND id = $3")
+            .bind(at.as_micros())
+            .bind(tenant.to_string())
+            .bind(value::uuid(installation.as_bytes()));
+        tx.execute(keep).await?;
+        tx.finish(()).await
     }
 
     async fn installation_token(
@@ -150,7 +232,7 @@ fn choose(origin: &Origin, at: &HashMap<String, Vec<Installation>>) -> Option<In
 }
 
 async fn write(tx: &mut Tx, installation: &Installation, key: &str) -> Work<()> {
-    let Installation { id, tenant, facts, health, installed_at, updated_at } = installation;
+    let Installation { id, tenant, facts, health, installed_at, updated_at, .. } = installation;
     let place = key.split_once('/').map_or("", |(_, place)| place);
     tx.execute(
         sql("INSERT INTO installations (id, tenant_id, install_key, place, app_id, team_id, team_name,
@@ -233,6 +315,8 @@ fn read(row: &PgRow) -> sqlx::Result<Installation> {
             bot_id: text("bot_id")?,
         },
         health: value::named(row, "health", Health::from_name)?,
+        granted_teams: columns::read_teams(text("granted_teams")?.as_deref()),
+        rate_limited_at: value::time_opt(row, "rate_limited_at")?,
         installed_at: value::time(row, "installed_at")?,
         updated_at: value::time(row, "updated_at")?,
     })

@@ -3,6 +3,7 @@
 mod accept;
 mod attempts;
 mod audit;
+mod channels;
 mod clock;
 mod connects;
 mod database;

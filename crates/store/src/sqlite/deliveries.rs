@@ -61,6 +61,20 @@ impl Deliveries for SqliteStore {
         due.await
     }
 
+    async fn delivery_oldest(&self, endpoints: &[EndpointId]) -> StoreResult<Option<Timestamp>> {
+        let endpoints = endpoints.to_vec();
+        let oldest = self.lookups.read(move |connection| {
+            let mut first = connection.prepare_cached(
+                "SELECT min(next_at) AS next_at FROM deliveries WHERE endpoint_id = ? AND state = 'ready'",
+            )?;
+            let times = endpoints.iter().map(|endpoint| {
+                first.query_row([endpoint.as_bytes()], |row| value::time_opt(row, "next_at"))
+            });
+            Ok(times.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().min())
+        });
+        oldest.await
+    }
+
     async fn delivery_finish(
         &self,
         tenant: &TenantId,

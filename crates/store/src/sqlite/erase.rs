@@ -22,7 +22,7 @@ const ROOMS: [(&str, &str); 2] = [
 pub(super) fn part(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Erased> {
     let mut erased = Erased::default();
     let id = tenant.as_str();
-    for table in ["lanes", "lane_names"] {
+    for table in ["lanes", "lane_names", "moved_channels"] {
         let of_installations = format!(
             "DELETE FROM {table} WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = ?1
                UNION SELECT installation_id FROM messages WHERE tenant_id = ?1)"

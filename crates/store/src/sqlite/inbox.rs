@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::inbox::{
-    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Whose,
+    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
 };
+use tautline_core::delivery::NewDelivery;
 use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 
 use tautline_slack::request::Kind;
@@ -15,7 +16,7 @@ use crate::sealed;
 
 /// The columns of a request, of the table `inbox` under the name `i`.
 pub(super) const COLUMNS: &str = "i.id AS inbox_id, i.tenant_id AS owner, i.installation_id, i.kind, i.name,
-    i.slack_id, i.team_id, i.received_at, i.expires_at, i.content_type, i.answer";
+    i.slack_id, i.team_id, i.message, i.received_at, i.expires_at, i.content_type, i.answer, i.retries, i.retry_reason";
 
 #[async_trait]
 impl Inbox for SqliteStore {
@@ -26,9 +27,12 @@ impl Inbox for SqliteStore {
         let accepted = self.writer.write(move |connection| {
             let request = &incoming.request;
             let new = connection
-                .prepare_cached("INSERT INTO seen (key, seen_at) VALUES (?, ?) ON CONFLICT DO NOTHING")?
-                .execute(params![incoming.seen.0, request.received_at.as_micros()])?;
+                .prepare_cached(
+                    "INSERT INTO seen (key, seen_at, request_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![incoming.seen.0, request.received_at.as_micros(), request.id.as_bytes()])?;
             if new == 0 {
+                count_retry(connection, &incoming)?;
                 return Ok(Accepted::AlreadySeen);
             }
             insert(connection, &incoming, &sealed)?;
@@ -63,6 +67,63 @@ impl Inbox for SqliteStore {
         recorded.await
     }
 
+    async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool> {
+        let Some(tenant) = request.tenant.clone() else { return Ok(false) };
+        // The tenant is part of the seal.
+        let sealed = self.vault.seal(sealed::body(Some(&tenant), &request.id), &request.body);
+        let request = request.clone();
+        let claimed = self.writer.write(move |connection| {
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE inbox SET tenant_id = ?, installation_id = ?, sealed_body = ?
+                     WHERE id = ? AND tenant_id IS NULL",
+                )?
+                .execute(params![
+                    tenant.as_str(),
+                    request.installation.map(|id| *id.as_bytes()),
+                    sealed,
+                    request.id.as_bytes(),
+                ])?;
+            if changed == 1 {
+                for delivery in &deliveries {
+                    deliveries::insert(connection, &tenant, &request, delivery)?;
+                }
+            }
+            Ok(changed == 1)
+        });
+        claimed.await
+    }
+
+    async fn request_replay(
+        &self,
+        tenant: &TenantId,
+        id: RequestId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> StoreResult<u64> {
+        let tenant = tenant.clone();
+        let replayed = self.writer.write(move |connection| {
+            let revived = connection
+                .prepare_cached(
+                    "UPDATE deliveries SET state = 'ready', next_at = ?, dead_reason = NULL, expires_at = ?
+                     WHERE request_id = ? AND tenant_id = ? AND state = 'dead'",
+                )?
+                .execute(params![
+                    now.as_micros(),
+                    expires_at.as_micros(),
+                    id.as_bytes(),
+                    tenant.as_str(),
+                ])?;
+            if revived > 0 {
+                connection
+                    .prepare_cached("UPDATE inbox SET expires_at = ? WHERE id = ? AND tenant_id = ?")?
+                    .execute(params![expires_at.as_micros(), id.as_bytes(), tenant.as_str()])?;
+            }
+            Ok(revived as u64)
+        });
+        replayed.await
+    }
+
     async fn requests(
         &self,
         whose: Whose<'_>,
@@ -90,17 +151,14 @@ impl Inbox for SqliteStore {
                         i64::from(page.limit) + 1,
                     ],
                     |row| {
-                        Ok((read(row, Bytes::new())?, value::named(row, "answer", AnswerState::from_name)?))
+                        Ok((read(row, Bytes::new())?, told(row)?))
                     },
                 )?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let page = Page::of(found, page, |(request, _)| *request.id.as_bytes());
-            let summary = |(request, answer): (Request, AnswerState)| {
-                Ok(RequestSummary {
-                    deliveries: deliveries::of(connection, &request, None)?,
-                    request,
-                    answer,
-                })
+            let summary = |(request, (answer, retries)): (Request, (AnswerState, Retries))| {
+                let deliveries = deliveries::of(connection, &request, None)?;
+                Ok(RequestSummary { request, answer, retries, deliveries })
             };
             let items = page.items.into_iter().map(summary).collect::<StoreResult<Vec<_>>>()?;
             Ok(Page { items, next: page.next })
@@ -116,17 +174,33 @@ impl Inbox for SqliteStore {
                     "SELECT {COLUMNS}, i.sealed_body FROM inbox i WHERE i.id = ? AND i.tenant_id IS ?"
                 ))?
                 .query_row(params![id.as_bytes(), owner], |row| {
-                    let answer = value::named(row, "answer", AnswerState::from_name)?;
-                    Ok((read(row, Bytes::new())?, answer, row.get::<_, Vec<u8>>("sealed_body")?))
+                    Ok((read(row, Bytes::new())?, told(row)?, row.get::<_, Vec<u8>>("sealed_body")?))
                 })
                 .optional()?;
-            let Some((mut request, answer, sealed)) = found else { return Ok(None) };
+            let Some((mut request, (answer, retries), sealed)) = found else { return Ok(None) };
             request.body = sealed::open_body(vault.as_ref(), &request, &sealed)?;
             let deliveries = deliveries::of(connection, &request, Some(vault.as_ref()))?;
-            Ok(Some(RequestSummary { request, answer, deliveries }))
+            Ok(Some(RequestSummary { request, answer, retries, deliveries }))
         });
         found.await
     }
+}
+
+/// Slack sent it again. What it was stored as may be gone by age, or be another's since: then nobody counts.
+fn count_retry(connection: &Connection, incoming: &Incoming) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE inbox SET retries = retries + 1, retry_reason = coalesce(?, retry_reason)
+             WHERE id = (SELECT request_id FROM seen WHERE key = ?)",
+        )?
+        .execute(params![incoming.retry_reason, incoming.seen.0])?;
+    Ok(())
+}
+
+/// What Slack was told, and how often it asked again.
+fn told(row: &Row<'_>) -> rusqlite::Result<(AnswerState, Retries)> {
+    let retries = Retries { count: row.get("retries")?, reason: row.get("retry_reason")? };
+    Ok((value::named(row, "answer", AnswerState::from_name)?, retries))
 }
 
 fn owner(whose: Whose<'_>) -> Option<String> {
@@ -140,8 +214,9 @@ fn insert(connection: &Connection, incoming: &Incoming, sealed_body: &[u8]) -> r
     let request = &incoming.request;
     connection
         .prepare_cached(
-            "INSERT INTO inbox (id, tenant_id, installation_id, kind, name, slack_id, team_id, received_at,
-               expires_at, content_type, sealed_body, answer) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO inbox (id, tenant_id, installation_id, kind, name, slack_id, team_id, message, received_at,
+               expires_at, content_type, sealed_body, answer, retry_reason)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             request.id.as_bytes(),
@@ -151,11 +226,13 @@ fn insert(connection: &Connection, incoming: &Incoming, sealed_body: &[u8]) -> r
             request.name,
             request.slack_id,
             request.team_id,
+            request.message,
             request.received_at.as_micros(),
             request.expires_at.as_micros(),
             request.content_type,
             sealed_body,
             incoming.answer.as_str(),
+            incoming.retry_reason,
         ])?;
     Ok(())
 }
@@ -170,6 +247,7 @@ pub(super) fn read(row: &Row<'_>, body: Bytes) -> rusqlite::Result<Request> {
         name: row.get("name")?,
         slack_id: row.get("slack_id")?,
         team_id: row.get("team_id")?,
+        message: row.get("message")?,
         received_at: value::time(row, "received_at")?,
         expires_at: value::time(row, "expires_at")?,
         content_type: row.get("content_type")?,

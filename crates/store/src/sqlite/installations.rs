@@ -13,12 +13,12 @@ use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
 
 use super::failure::{Work, unavailable};
 use super::{SqliteStore, connects, value};
-use crate::sealed;
+use crate::{columns, sealed};
 
 macro_rules! columns {
     () => {
         "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name, is_enterprise_install, scopes,
-         bot_user_id, bot_id, health, installed_at, updated_at"
+         bot_user_id, bot_id, health, granted_teams, rate_limited_at, installed_at, updated_at"
     };
 }
 
@@ -65,6 +65,8 @@ impl Installations for SqliteStore {
                 tenant: new.tenant.clone(),
                 facts: new.facts.clone(),
                 health: Health::Connected,
+                granted_teams: existing.as_ref().map(|found| found.granted_teams.clone()).unwrap_or_default(),
+                rate_limited_at: existing.as_ref().and_then(|existing| existing.rate_limited_at),
                 installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
                 updated_at: now,
             };
@@ -111,6 +113,99 @@ impl Installations for SqliteStore {
         found.await
     }
 
+    async fn installation_remove(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        not_after: Timestamp,
+    ) -> StoreResult<bool> {
+        let tenant = tenant.clone();
+        let removed = self.writer.write(move |connection| {
+            let whose = params![tenant.as_str(), installation.as_bytes(), not_after.as_micros()];
+            let is_older = connection
+                .prepare_cached(
+                    "SELECT 1 FROM installations WHERE tenant_id = ? AND id = ? AND updated_at <= ?",
+                )?
+                .exists(whose)?;
+            if is_older {
+                for delete in [
+                    "DELETE FROM lane_names WHERE installation_id = ?",
+                    "DELETE FROM moved_channels WHERE installation_id = ?",
+                    "DELETE FROM credentials WHERE installation_id = ?",
+                    "DELETE FROM installations WHERE id = ?",
+                ] {
+                    connection.prepare_cached(delete)?.execute([installation.as_bytes()])?;
+                }
+            }
+            Ok(is_older)
+        });
+        removed.await
+    }
+
+    async fn credential_remove(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        kind: CredentialKind,
+        not_after: Timestamp,
+    ) -> StoreResult<bool> {
+        let tenant = tenant.clone();
+        let removed = self.writer.write(move |connection| {
+            let removed = connection
+                .prepare_cached(
+                    "DELETE FROM credentials WHERE tenant_id = ?1 AND installation_id = ?2 AND kind = ?3
+                       AND EXISTS (SELECT 1 FROM installations WHERE id = ?2 AND updated_at <= ?4)",
+                )?
+                .execute(params![
+                    tenant.as_str(),
+                    installation.as_bytes(),
+                    kind.as_str(),
+                    not_after.as_micros()
+                ])?;
+            Ok(removed > 0)
+        });
+        removed.await
+    }
+
+    async fn installation_granted(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        granted: &[TeamId],
+        revoked: &[TeamId],
+    ) -> StoreResult<()> {
+        let (tenant, granted, revoked) = (tenant.clone(), granted.to_vec(), revoked.to_vec());
+        let kept = self.writer.write(move |connection| {
+            let known: Option<Option<String>> = connection
+                .prepare_cached("SELECT granted_teams FROM installations WHERE tenant_id = ? AND id = ?")?
+                .query_row(params![tenant.as_str(), installation.as_bytes()], |row| row.get(0))
+                .optional()?;
+            let Some(known) = known else { return Ok(()) };
+            let teams = columns::teams_after(known.as_deref(), &granted, &revoked);
+            connection
+                .prepare_cached("UPDATE installations SET granted_teams = ? WHERE tenant_id = ? AND id = ?")?
+                .execute(params![teams, tenant.as_str(), installation.as_bytes()])?;
+            Ok(())
+        });
+        kept.await
+    }
+
+    async fn installation_limited(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        let tenant = tenant.clone();
+        let kept = self.writer.write(move |connection| {
+            connection
+                .prepare_cached("UPDATE installations SET rate_limited_at = ? WHERE tenant_id = ? AND id = ?")?
+                .execute(params![at.as_micros(), tenant.as_str(), installation.as_bytes()])?;
+            Ok(())
+        });
+        kept.await
+    }
+
     async fn installation_token(
         &self,
         tenant: &TenantId,
@@ -152,7 +247,7 @@ fn named(connection: &Connection, origin: &Origin) -> rusqlite::Result<Option<In
 }
 
 fn write(connection: &Connection, installation: &Installation, key: &str) -> rusqlite::Result<()> {
-    let Installation { id, tenant, facts, health, installed_at, updated_at } = installation;
+    let Installation { id, tenant, facts, health, installed_at, updated_at, .. } = installation;
     let place = key.split_once('/').map_or("", |(_, place)| place);
     connection
         .prepare_cached(
@@ -242,6 +337,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Installation> {
             bot_id: text("bot_id")?,
         },
         health: value::named(row, "health", Health::from_name)?,
+        granted_teams: columns::read_teams(text("granted_teams")?.as_deref()),
+        rate_limited_at: value::time_opt(row, "rate_limited_at")?,
         installed_at: value::time(row, "installed_at")?,
         updated_at: value::time(row, "updated_at")?,
     })

@@ -3,6 +3,7 @@
 mod attempts;
 mod audit;
 mod backup;
+mod channels;
 mod checkpoint;
 mod connects;
 mod deliveries;

@@ -47,6 +47,10 @@ struct Row {
     name: String,
     /// The workspace, by its name while it is connected.
     place: Option<String>,
+    /// The message that it is about.
+    message: Option<String>,
+    /// Whether the row above is about the same message.
+    is_twin: bool,
     received: Moment,
     badges: Vec<Badge>,
 }
@@ -88,7 +92,7 @@ pub(in crate::dashboard) async fn show(
     let older = found.next.map(|cursor| query(&cursor.encode()));
     let page = Inbox {
         frame: Frame::of(&app, &who, Section::Inbox).await?,
-        rows: found.items.into_iter().map(|summary| row(summary, &names, now)).collect(),
+        rows: grouped(found.items.into_iter().map(|summary| row(summary, &names, now)).collect()),
         kinds: Kind::ALL
             .iter()
             .map(|each| KindOption {
@@ -107,15 +111,31 @@ pub(in crate::dashboard) async fn show(
     Ok(render(StatusCode::OK, &page))
 }
 
+/// What is about one message stands together: a mention comes twice, as `app_mention` and as `message`.
+fn grouped(rows: Vec<Row>) -> Vec<Row> {
+    let mut grouped: Vec<Row> = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        let twin = grouped.iter().rposition(|other| row.message.is_some() && other.message == row.message);
+        row.is_twin = twin.is_some();
+        grouped.insert(twin.map_or(grouped.len(), |twin| twin + 1), row);
+    }
+    grouped
+}
+
 fn row(summary: RequestSummary, names: &HashMap<InstallationId, String>, now: Timestamp) -> Row {
-    let RequestSummary { request, answer, deliveries } = summary;
+    let RequestSummary { request, answer, retries, deliveries } = summary;
     let mut badges: Vec<Badge> = answer_badge(answer).into_iter().collect();
     badges.extend(deliveries.iter().map(delivery_badge));
     if deliveries.is_empty() {
         badges.push(Badge::new("kept; no handler", Tone::Plain));
     }
+    if retries.count > 0 {
+        badges.push(Badge::new(format!("sent {} times", retries.count + 1), Tone::Plain));
+    }
     Row {
         id: request.id,
+        message: request.message,
+        is_twin: false,
         kind: kind_name(request.kind),
         name: request.name,
         place: request.installation.and_then(|id| names.get(&id).cloned()).or(request.team_id),

@@ -9,7 +9,7 @@ use http::StatusCode;
 use tautline_core::access::Scope;
 use tautline_core::delivery::{Answer, Attempt, AttemptResult, Delivery};
 use tautline_core::endpoint::Target;
-use tautline_core::inbox::{AnswerState, RequestSummary, Whose};
+use tautline_core::inbox::{AnswerState, RequestSummary, Retries, Whose};
 use tautline_core::{EndpointId, RequestId, Timestamp};
 
 use super::{delivery_badge, kind_name};
@@ -29,6 +29,8 @@ struct RequestPage {
     kind: String,
     name: String,
     slack_id: Option<String>,
+    message: Option<String>,
+    again: Option<String>,
     team: Option<String>,
     received: Moment,
     told: &'static str,
@@ -70,13 +72,15 @@ pub(in crate::dashboard) async fn show(
 
 fn page(app: &App, frame: Frame, found: RequestSummary) -> RequestPage {
     let now = app.clock.now();
-    let RequestSummary { request, answer, deliveries } = found;
+    let RequestSummary { request, answer, retries, deliveries } = found;
     RequestPage {
         frame,
         id: request.id,
         kind: kind_name(request.kind),
         name: request.name,
         slack_id: request.slack_id,
+        message: request.message,
+        again: again(&retries),
         team: request.team_id,
         received: Moment::of(request.received_at, now),
         told: told(answer),
@@ -85,6 +89,17 @@ fn page(app: &App, frame: Frame, found: RequestSummary) -> RequestPage {
         payload: Payload::of(request.content_type.as_deref(), &request.body),
         content_type: request.content_type,
     }
+}
+
+/// How often Slack sent it again, in words.
+fn again(retries: &Retries) -> Option<String> {
+    let times = match retries.count {
+        0 => return retries.reason.as_ref().map(|reason| format!("this is Slack's second try: {reason}")),
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
+    let why = retries.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    Some(format!("{times}{why}; it was delivered the first time"))
 }
 
 fn told(answer: AnswerState) -> &'static str {

@@ -21,7 +21,7 @@ use crate::error::{ApiError, ApiPath, ApiQuery, ApiResult, ErrorBody};
 pub(crate) struct Wanted {
     /// One that matched no installation. Platform keys only, and without a tenant.
     #[serde(default)]
-    unclaimed: bool,
+    pub(super) unclaimed: bool,
 }
 
 /// Look at one request.
@@ -42,11 +42,7 @@ pub(crate) async fn get(
     ApiQuery(wanted): ApiQuery<Wanted>,
 ) -> ApiResult<Json<FullRequestBody>> {
     let caller = caller.may(Scope::Read)?;
-    let unknown = || {
-        ApiError::not_found("request_unknown", format!("there is no request {id:?}"))
-            .fix("GET /api/v1/inbox lists this tenant's requests")
-    };
-    let request_id: RequestId = id.parse().map_err(|_| unknown())?;
+    let request_id: RequestId = id.parse().map_err(|_| unknown(&id))?;
     let found = if wanted.unclaimed {
         only_platform(&caller)?;
         app.store.request(Whose::Unclaimed, request_id).await?
@@ -54,5 +50,10 @@ pub(crate) async fn get(
         let tenant = caller.tenant(&app).await?.tenant;
         app.store.request(Whose::Tenant(&tenant), request_id).await?
     };
-    found.map(|found| Json(full(found))).ok_or_else(unknown)
+    found.map(|found| Json(full(found))).ok_or_else(|| unknown(&id))
+}
+
+pub(super) fn unknown(id: &str) -> ApiError {
+    ApiError::not_found("request_unknown", format!("there is no request {id:?}"))
+        .fix("GET /api/v1/inbox lists this tenant's requests")
 }

@@ -94,13 +94,13 @@ pub(super) fn only_platform(caller: &Anyone) -> ApiResult<()> {
         .fix("use TAUTLINE_ADMIN_KEY, or a key made without a tenant"))
 }
 
-fn kind(name: &str) -> ApiResult<Kind> {
+pub(super) fn kind(name: &str) -> ApiResult<Kind> {
     let kinds = Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
     let unknown = |_| ApiError::bad_request("unknown_kind", format!("there is no kind {name:?}"));
     name.parse().map_err(|error| unknown(error).fix(format!("the kinds are {kinds}")))
 }
 
-fn since(text: &str) -> ApiResult<Timestamp> {
+pub(super) fn since(text: &str) -> ApiResult<Timestamp> {
     let time: jiff::Timestamp = text.parse().map_err(|_| {
         ApiError::bad_request("invalid_since", "since is no time").fix("write it like 2026-01-31T12:00:00Z")
     })?;

@@ -2,4 +2,6 @@
 
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod replay;
+pub(crate) mod replay_all;
 mod view;

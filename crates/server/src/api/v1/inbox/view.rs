@@ -27,6 +27,14 @@ pub(crate) struct RequestBody {
     #[schema(value_type = Option<String>)]
     installation: Option<InstallationId>,
     team_id: Option<String>,
+    /// The message that an event is about, as `channel/ts`: the `app_mention` and the `message` of one mention share it.
+    #[schema(example = "C0123/1700000000.000100")]
+    message: Option<String>,
+    /// How often Slack sent it again after it was stored.
+    retries: u32,
+    /// Why, by Slack's last word.
+    #[schema(example = "http_timeout")]
+    retry_reason: Option<String>,
     /// RFC 3339.
     received_at: String,
     /// What Slack was told: `not_held`, `waiting`, `answered`, `fallback`, `unanswered`.
@@ -80,7 +88,7 @@ pub(crate) struct AttemptBody {
 }
 
 pub(super) fn summary(summary: RequestSummary) -> RequestBody {
-    let RequestSummary { request, answer, deliveries } = summary;
+    let RequestSummary { request, answer, retries, deliveries } = summary;
     RequestBody {
         id: request.id,
         kind: request.kind.as_str(),
@@ -89,6 +97,9 @@ pub(super) fn summary(summary: RequestSummary) -> RequestBody {
         tenant: request.tenant.map(|tenant| tenant.to_string()),
         installation: request.installation,
         team_id: request.team_id,
+        message: request.message,
+        retries: retries.count,
+        retry_reason: retries.reason,
         received_at: request.received_at.to_string(),
         answer: answer.as_str(),
         deliveries: deliveries.into_iter().map(delivery).collect(),

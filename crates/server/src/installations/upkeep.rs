@@ -1,0 +1,185 @@
+//! What Slack tells of installations themselves: they end, their workspaces and channels change. The gateway takes these
+//! events as the product's handlers do, through a delivery of its own: durable, repeated until it is done, in the inbox.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tautline_core::audit::{AuditAction, AuditEntry};
+use tautline_core::endpoint::Filter;
+use tautline_core::installation::CredentialKind;
+use tautline_core::{InstallationId, TenantId, Timestamp};
+use tautline_slack::request::Kind;
+use tautline_slack::{AuthTest, Refusal, TeamId, WebApiCall};
+
+use crate::app::App;
+use crate::dispatch::{Handler, HandlerAnswer, HandlerCall, Registered};
+use crate::egress::CallError;
+use crate::error::chain;
+use crate::metrics;
+
+/// The events. Those of other names are the product's alone.
+const EVENTS: [&str; 14] = [
+    "app_uninstalled",
+    "tokens_revoked",
+    "team_access_granted",
+    "team_access_revoked",
+    "app_rate_limited",
+    "channel_id_changed",
+    "channel_rename",
+    "channel_archive",
+    "channel_unarchive",
+    "channel_deleted",
+    "group_rename",
+    "group_archive",
+    "group_unarchive",
+    "group_deleted",
+];
+
+/// The gateway's own handler.
+pub(crate) fn registered() -> Registered {
+    let filters = EVENTS.iter().map(|event| Filter::of(Kind::Event, *event)).collect();
+    Registered { name: "tautline".to_owned(), filters, handler: Arc::new(Upkeep) }
+}
+
+struct Upkeep;
+
+#[async_trait]
+impl Handler for Upkeep {
+    async fn handle(&self, call: HandlerCall) -> HandlerAnswer {
+        let (Some(tenant), Some(installation)) = (&call.request.tenant, call.request.installation) else {
+            return HandlerAnswer::ok();
+        };
+        let payload = call.payload().unwrap_or_default();
+        let at = happened_at(&payload).unwrap_or(call.request.received_at);
+        let told = Told { app: call.slack.app(), tenant, installation, payload: &payload, at };
+        match told.act(&call.request.name).await {
+            Ok(()) => HandlerAnswer::ok(),
+            Err(why) => HandlerAnswer::failed_because(why),
+        }
+    }
+}
+
+/// When Slack sent it off, to the second: it happened within that second at the latest.
+fn happened_at(payload: &Value) -> Option<Timestamp> {
+    let seconds = payload.get("event_time")?.as_i64()?;
+    Some(Timestamp::from_micros(seconds.checked_mul(1_000_000)?.checked_add(999_999)?))
+}
+
+/// An event, and the installation it is about.
+struct Told<'a> {
+    app: &'a App,
+    tenant: &'a TenantId,
+    installation: InstallationId,
+    payload: &'a Value,
+    at: Timestamp,
+}
+
+impl Told<'_> {
+    async fn act(&self, event: &str) -> Result<(), String> {
+        match event {
+            "app_uninstalled" => self.ended().await,
+            "tokens_revoked" => self.revoked().await,
+            "team_access_granted" | "team_access_revoked" => self.teams(event == "team_access_granted").await,
+            "app_rate_limited" => self.rate_limited().await,
+            "channel_id_changed" => self.moved().await,
+            _ => self.names_changed().await,
+        }
+    }
+
+    fn text(&self, pointer: &str) -> Option<&str> {
+        self.payload.pointer(pointer)?.as_str()
+    }
+
+    fn list(&self, pointer: &str) -> Vec<&str> {
+        let items = self.payload.pointer(pointer).and_then(Value::as_array);
+        items.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// Ended only if Slack itself says that the token is dead: this event may be late, and the app be installed anew.
+    async fn ended(&self) -> Result<(), String> {
+        if !self.is_dead(CredentialKind::Bot).await? {
+            return Ok(());
+        }
+        let Self { app, tenant, installation, .. } = self;
+        let removed = app.store.installation_remove(tenant, *installation, self.at).await;
+        if !removed.map_err(|error| chain(&error))? {
+            tracing::info!(%tenant, %installation, "it was connected again since; it stays");
+            return Ok(());
+        }
+        tracing::warn!(%tenant, %installation, "Slack ended the installation: its tokens are erased");
+        let entry = AuditEntry {
+            at: app.clock.now(),
+            tenant: (*tenant).clone(),
+            actor: "Slack".to_owned(),
+            action: AuditAction::Removed,
+            subject: installation.to_string(),
+        };
+        app.store.audit_append(vec![entry]).await.map_err(|error| chain(&error))
+    }
+
+    /// `tokens` holds the ids of *users*, not tokens; either list may be missing.
+    async fn revoked(&self) -> Result<(), String> {
+        if !self.list("/event/tokens/oauth").is_empty() && self.is_dead(CredentialKind::User).await? {
+            let Self { app, tenant, installation, at, .. } = self;
+            let removed = app.store.credential_remove(tenant, *installation, CredentialKind::User, *at).await;
+            removed.map_err(|error| chain(&error))?;
+        }
+        if self.list("/event/tokens/bot").is_empty() { Ok(()) } else { self.ended().await }
+    }
+
+    /// Asks Slack. Without a token there is nothing that could live.
+    async fn is_dead(&self, kind: CredentialKind) -> Result<bool, String> {
+        let token = self.app.store.installation_token(self.tenant, self.installation, kind).await;
+        let Some(token) = token.map_err(|error| chain(&error))? else {
+            return Ok(kind == CredentialKind::Bot);
+        };
+        match self.app.slack.call::<AuthTest>(WebApiCall::auth_test(token)).await {
+            Ok(_) => Ok(false),
+            Err(CallError::Refused(Refusal::Error(word))) => match word.as_str() {
+                "invalid_auth" | "account_inactive" | "token_revoked" | "team_disabled" => Ok(true),
+                // It only wants to be renewed.
+                "token_expired" => Ok(false),
+                _ => Err(format!("auth.test answered {word:?}")),
+            },
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn teams(&self, granted: bool) -> Result<(), String> {
+        let teams = self.list("/event/team_ids").into_iter().map(TeamId::new).collect::<Vec<_>>();
+        let (granted, revoked) = if granted { (teams, Vec::new()) } else { (Vec::new(), teams) };
+        let kept = self.app.store.installation_granted(self.tenant, self.installation, &granted, &revoked).await;
+        kept.map_err(|error| chain(&error))
+    }
+
+    async fn rate_limited(&self) -> Result<(), String> {
+        metrics::slack_limited();
+        let minute = self.payload.get("minute_rate_limited").and_then(Value::as_i64);
+        let at = minute.and_then(|s| s.checked_mul(1_000_000)).map_or(self.at, Timestamp::from_micros);
+        tracing::warn!(
+            tenant = %self.tenant, installation = %self.installation,
+            "Slack holds events back: more than 30,000 of this workspace in an hour; subscribe to fewer"
+        );
+        let kept = self.app.store.installation_limited(self.tenant, self.installation, at).await;
+        kept.map_err(|error| chain(&error))
+    }
+
+    async fn moved(&self) -> Result<(), String> {
+        let (Some(from), Some(to)) = (self.text("/event/old_channel_id"), self.text("/event/new_channel_id"))
+        else {
+            return Ok(());
+        };
+        let kept = self.app.store.channel_move(self.tenant, self.installation, from, to).await;
+        kept.map_err(|error| chain(&error))
+    }
+
+    /// Some of these events name a channel by its id, some hold all of it.
+    async fn names_changed(&self) -> Result<(), String> {
+        let Some(channel) = self.text("/event/channel").or_else(|| self.text("/event/channel/id")) else {
+            return Ok(());
+        };
+        let forgotten = self.app.store.channel_forget_names(self.tenant, self.installation, channel).await;
+        forgotten.map_err(|error| chain(&error))
+    }
+}

@@ -1,0 +1,19 @@
+-- What was stored under a key: when Slack sends it again, that is counted there.
+ALTER TABLE seen ADD COLUMN request_id BLOB;
+ALTER TABLE inbox ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE inbox ADD COLUMN retry_reason TEXT;
+-- The message that an event is about, as channel/ts: a mention comes as app_mention and as message.
+ALTER TABLE inbox ADD COLUMN message TEXT;
+
+-- The workspaces in which an org-wide installation may act, as a JSON list; null until Slack has told of any.
+ALTER TABLE installations ADD COLUMN granted_teams TEXT;
+-- When Slack last held back events because there were too many.
+ALTER TABLE installations ADD COLUMN rate_limited_at INTEGER;
+
+-- Channels whose id changed, as when one is shared: what is addressed to the old one goes to the new.
+CREATE TABLE moved_channels (
+  installation_id BLOB NOT NULL,
+  channel         TEXT NOT NULL,
+  moved_to        TEXT NOT NULL,
+  PRIMARY KEY (installation_id, channel)
+) STRICT, WITHOUT ROWID;

@@ -8,6 +8,8 @@ use crate::run::{cargo, first_line, program, root, run, say};
 const NODE_MAJOR: u32 = 20;
 /// Folders with an npm lockfile.
 const NPM: [&str; 2] = ["examples/bolt-js", "crates/tautline/tests/browser"];
+/// The folder with a list of Python packages, each with its hashes.
+const PYTHON: &str = "crates/tautline/tests/apps";
 /// The browser that the tests drive, and what drives it.
 const BROWSER: [&str; 2] = ["chromium", "chromedriver"];
 
@@ -22,6 +24,7 @@ pub(crate) fn setup() -> Result<()> {
     browser()?;
     postgres()?;
     strace()?;
+    python()?;
     for folder in NPM {
         let mut install = program("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
         run(install.current_dir(root().join(folder)))?;
@@ -39,6 +42,7 @@ pub(crate) fn is_done() -> bool {
         && is_there(POOLER)
         && is_there(STRACE)
         && NPM.iter().all(|folder| is_installed(folder))
+        && is_newer(&format!("{PYTHON}/requirements.txt"), &format!("{PYTHON}/.venv/installed"))
 }
 
 fn is_there(program: &str) -> bool {
@@ -46,9 +50,13 @@ fn is_there(program: &str) -> bool {
 }
 
 fn is_installed(folder: &str) -> bool {
-    let modified =
-        |file: &str| root().join(folder).join(file).metadata().and_then(|found| found.modified()).ok();
-    match (modified("package-lock.json"), modified("node_modules/.package-lock.json")) {
+    is_newer(&format!("{folder}/package-lock.json"), &format!("{folder}/node_modules/.package-lock.json"))
+}
+
+/// Whether the second file is there, and no older than the first.
+fn is_newer(locked: &str, installed: &str) -> bool {
+    let modified = |file: &str| root().join(file).metadata().and_then(|found| found.modified()).ok();
+    match (modified(locked), modified(installed)) {
         (Some(locked), Some(installed)) => installed >= locked,
         _ => false,
     }
@@ -80,6 +88,22 @@ fn postgres() -> Result<()> {
 
 fn strace() -> Result<()> {
     if is_there(STRACE) { Ok(()) } else { apt("strace", "strace") }
+}
+
+/// Python packages, in an environment of their own: nothing of the system's is touched.
+fn python() -> Result<()> {
+    let folder = root().join(PYTHON);
+    let venv = || run(program("python3", &["-m", "venv", "--clear", ".venv"]).current_dir(&folder));
+    if venv().is_err() {
+        apt("Python with venv", "python3 python3-venv")?;
+        venv()?;
+    }
+    let pip = folder.join(".venv/bin/python");
+    let install =
+        ["-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", "requirements.txt"];
+    run(program(&pip.to_string_lossy(), &install).current_dir(&folder))?;
+    std::fs::write(folder.join(".venv/installed"), "")?;
+    Ok(())
 }
 
 fn node() -> Result<()> {

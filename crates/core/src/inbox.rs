@@ -214,7 +214,13 @@ mod tests {
     fn event(team: &str, event_id: Option<&str>) -> Routing {
         let origin =
             Origin { app: Some(AppId::new("A1")), team: Some(TeamId::new(team)), ..Origin::default() };
-        Routing { kind: Kind::Event, name: "message".into(), event_id: event_id.map(str::to_owned), message: None, origin }
+        Routing {
+            kind: Kind::Event,
+            name: "message".into(),
+            event_id: event_id.map(str::to_owned),
+            message: None,
+            origin,
+        }
     }
 
     #[test]

@@ -207,12 +207,14 @@ pub trait Installations {
     async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>>;
 
     /// Removes an installation with its credentials, unless it was made anew after `not_after`. False: it was, or there
-    /// is none.
+    /// is none. For a day it is still found by [`Self::installation_named`]: Slack tells of an end in two events, and
+    /// both are the tenant's. Its workspace is free at once.
     async fn installation_remove(
         &self,
         tenant: &TenantId,
         installation: InstallationId,
         not_after: Timestamp,
+        now: Timestamp,
     ) -> StoreResult<bool>;
 
     /// Removes one credential of an installation, unless that was made anew after `not_after`.

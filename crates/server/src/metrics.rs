@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use http::header;
-use metrics::{Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tautline_core::access::Scope;
 use tautline_slack::request::Kind;
@@ -19,7 +21,8 @@ use crate::error::ApiResult;
 
 /// Bounds of the histograms, in seconds: a commit takes a fraction of a millisecond or, at worst, its budget; an
 /// answer at most the 2.5 s that Slack is kept waiting; an attempt at most 30 s.
-const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const SECONDS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 /// What is counted on the way of every request, at hand; the rest is looked up by its name.
 pub(crate) struct Metrics {
@@ -54,7 +57,10 @@ fn recorder() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_counter!("tautline_inbound_requests_total", "Requests of Slack's that were verified and stored, by kind");
+    describe_counter!(
+        "tautline_inbound_requests_total",
+        "Requests of Slack's that were verified and stored, by kind"
+    );
     describe_counter!("tautline_inbound_repeated_total", "Requests that Slack sent again, by kind");
     describe_counter!("tautline_inbound_unclaimed_total", "Requests that matched no installation, by kind");
     describe_counter!("tautline_inbound_rejected_total", "Requests that were turned away, by reason");
@@ -64,8 +70,14 @@ fn describe() {
     describe_histogram!("tautline_hand_over_seconds", "From receipt to the first attempt at an endpoint");
     describe_histogram!("tautline_attempt_seconds", "How long attempts at endpoints took, by outcome");
     describe_gauge!("tautline_queue_age_seconds", "How long the delivery that is most overdue has waited");
-    describe_gauge!("tautline_inbound_failed_share", "The share of the last hour's answers to Slack that were no 2xx");
-    describe_counter!("tautline_slack_rate_limited_total", "Times that Slack held events of a workspace back");
+    describe_gauge!(
+        "tautline_inbound_failed_share",
+        "The share of the last hour's answers to Slack that were no 2xx"
+    );
+    describe_counter!(
+        "tautline_slack_rate_limited_total",
+        "Times that Slack held events of a workspace back"
+    );
 }
 
 impl Metrics {

@@ -53,7 +53,8 @@ pub(crate) async fn claim(app: &Arc<App>, request: Request, actor: &str) -> Stor
         answers: index == 0,
         leased_until: None,
     };
-    let deliveries = endpoints.iter().map(|endpoint| endpoint.id).enumerate().map(delivery).collect::<Vec<_>>();
+    let deliveries =
+        endpoints.iter().map(|endpoint| endpoint.id).enumerate().map(delivery).collect::<Vec<_>>();
     let count = deliveries.len();
     let request = Request { tenant: Some(tenant.clone()), installation: Some(installation.id), ..request };
     if !app.store.request_claim(&request, deliveries).await? {

@@ -91,7 +91,9 @@ fn watch(app: &App, response: &Response) {
     let near = app.event_share().count(app.clock.now(), !response.status().is_success());
     if let Some(Share { failed, all }) = near {
         tracing::error!(
-            failed, all, "of the last hour's answers to Slack this many were no 2xx; at 95 % Slack switches the events \
+            failed,
+            all,
+            "of the last hour's answers to Slack this many were no 2xx; at 95 % Slack switches the events \
              off: see the errors before this one for the cause (a full disk, an unreachable database, or a \
              SLACK_SIGNING_SECRET that is not this app's)"
         );

@@ -102,14 +102,15 @@ impl Told<'_> {
             return Ok(());
         }
         let Self { app, tenant, installation, .. } = self;
-        let removed = app.store.installation_remove(tenant, *installation, self.at).await;
+        let now = app.clock.now();
+        let removed = app.store.installation_remove(tenant, *installation, self.at, now).await;
         if !removed.map_err(|error| chain(&error))? {
             tracing::info!(%tenant, %installation, "it was connected again since; it stays");
             return Ok(());
         }
         tracing::warn!(%tenant, %installation, "Slack ended the installation: its tokens are erased");
         let entry = AuditEntry {
-            at: app.clock.now(),
+            at: now,
             tenant: (*tenant).clone(),
             actor: "Slack".to_owned(),
             action: AuditAction::Removed,
@@ -149,7 +150,8 @@ impl Told<'_> {
     async fn teams(&self, granted: bool) -> Result<(), String> {
         let teams = self.list("/event/team_ids").into_iter().map(TeamId::new).collect::<Vec<_>>();
         let (granted, revoked) = if granted { (teams, Vec::new()) } else { (Vec::new(), teams) };
-        let kept = self.app.store.installation_granted(self.tenant, self.installation, &granted, &revoked).await;
+        let kept =
+            self.app.store.installation_granted(self.tenant, self.installation, &granted, &revoked).await;
         kept.map_err(|error| chain(&error))
     }
 

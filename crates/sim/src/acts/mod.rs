@@ -12,6 +12,7 @@ pub(crate) mod modal;
 mod say;
 mod shortcut;
 mod suggest;
+mod uninstall;
 mod used;
 
 use askama::Template;
@@ -29,6 +30,7 @@ pub(crate) use self::home::home;
 pub(crate) use self::interaction::interaction;
 pub(crate) use self::say::say;
 pub(crate) use self::shortcut::shortcut;
+pub(crate) use self::uninstall::uninstall;
 pub(crate) use self::used::{click, used};
 use crate::app::Sim;
 use crate::sender::Answer;

@@ -68,3 +68,10 @@ pub(crate) async fn messages(
 pub(crate) async fn log(State(sim): State<Arc<Sim>>) -> Response {
     Json(json!({ "log": sim.journal().entries() })).into_response()
 }
+
+/// `GET /teams`: the workspaces there are.
+pub(crate) async fn teams(State(sim): State<Arc<Sim>>) -> Response {
+    let state = sim.state();
+    let team = |each: &crate::world::Workspace| json!({ "id": each.id, "name": each.name, "is_installed": each.bot.is_some() });
+    Json(json!({ "teams": state.world.workspaces.iter().map(team).collect::<Vec<_>>() })).into_response()
+}

@@ -64,8 +64,10 @@ impl Deliveries for PostgresStore {
         let mut tx = self.lists.read().await?;
         let mut oldest = None;
         for endpoint in endpoints {
-            let first = sql("SELECT min(next_at) AS next_at FROM deliveries WHERE endpoint_id = $1 AND state = 'ready'")
-                .bind(value::uuid(endpoint.as_bytes()));
+            let first = sql(
+                "SELECT min(next_at) AS next_at FROM deliveries WHERE endpoint_id = $1 AND state = 'ready'",
+            )
+            .bind(value::uuid(endpoint.as_bytes()));
             let first = tx.one(first, |row| value::time_opt(row, "next_at")).await?;
             oldest = [oldest, first].into_iter().flatten().min();
         }

@@ -50,6 +50,10 @@ pub(super) async fn forget(
         sql("DELETE FROM lanes WHERE (installation_id, lane) IN (SELECT installation_id, lane FROM lanes
                WHERE waiting = 0 AND leased_until IS NULL AND next_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
         .bind(clock.database_us(keys)),
+        // Those that ended a day ago: Slack has nothing more to say of them.
+        sql("DELETE FROM installations WHERE id IN
+               (SELECT id FROM installations WHERE removed_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
+        .bind(old(limits::UNCLAIMED_KEPT).as_micros()),
     ] {
         let mut tx = database.write().await?;
         let deleted = tx.execute(part.bind(PART)).await?;

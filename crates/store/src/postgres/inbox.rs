@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use tautline_core::delivery::NewDelivery;
 use tautline_core::inbox::{
     Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
 };
-use tautline_core::delivery::NewDelivery;
 use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 use tautline_slack::request::Kind;
 use uuid::Uuid;
@@ -86,12 +86,13 @@ impl Inbox for PostgresStore {
         expires_at: Timestamp,
     ) -> StoreResult<u64> {
         let mut tx = self.database.write().await?;
-        let revive = sql("UPDATE deliveries SET state = 'ready', next_at = $1, dead_reason = NULL, expires_at = $2
+        let revive =
+            sql("UPDATE deliveries SET state = 'ready', next_at = $1, dead_reason = NULL, expires_at = $2
                           WHERE request_id = $3 AND tenant_id = $4 AND state = 'dead'")
-        .bind(now.as_micros())
-        .bind(expires_at.as_micros())
-        .bind(value::uuid(id.as_bytes()))
-        .bind(tenant.to_string());
+            .bind(now.as_micros())
+            .bind(expires_at.as_micros())
+            .bind(value::uuid(id.as_bytes()))
+            .bind(tenant.to_string());
         let revived = tx.execute(revive).await?;
         if revived > 0 {
             let prolong = sql("UPDATE inbox SET expires_at = $1 WHERE id = $2 AND tenant_id = $3")
@@ -151,9 +152,7 @@ impl Inbox for PostgresStore {
         ))
         .bind(value::uuid(id.as_bytes()))
         .bind(owner(whose));
-        let sealed = |row: &PgRow| {
-            Ok((read(row)?, told(row)?, row.try_get::<Vec<u8>, _>("sealed_body")?))
-        };
+        let sealed = |row: &PgRow| Ok((read(row)?, told(row)?, row.try_get::<Vec<u8>, _>("sealed_body")?));
         let Some((mut request, (answer, retries), sealed)) = tx.maybe(found, sealed).await? else {
             return tx.finish(None).await;
         };
@@ -168,10 +167,8 @@ impl Inbox for PostgresStore {
 
 /// What Slack was told, and how often it asked again.
 fn told(row: &PgRow) -> sqlx::Result<(AnswerState, Retries)> {
-    let retries = Retries {
-        count: value::number(row, "retries")?,
-        reason: value::read_text_opt(row, "retry_reason")?,
-    };
+    let retries =
+        Retries { count: value::number(row, "retries")?, reason: value::read_text_opt(row, "retry_reason")? };
     Ok((value::named(row, "answer", AnswerState::from_name)?, retries))
 }
 

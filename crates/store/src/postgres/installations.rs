@@ -38,6 +38,10 @@ impl Installations for PostgresStore {
         // Of two tenants that connect one workspace at once, the second waits here and finds the first's.
         tx.execute(sql("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(value::text(&key)))
             .await?;
+        // What ended belongs to nobody: whoever comes first has the workspace.
+        let ended = sql("DELETE FROM installations
+                         WHERE install_key = $1 AND tenant_id <> $2 AND removed_at IS NOT NULL");
+        tx.execute(ended.bind(value::text(&key)).bind(new.tenant.to_string())).await?;
         let existing = sql(concat!("SELECT ", columns!(), " FROM installations WHERE install_key = $1"));
         let existing = tx.maybe(existing.bind(value::text(&key)), read).await?;
         if let Some(existing) = &existing
@@ -72,7 +76,7 @@ impl Installations for PostgresStore {
         let found = sql(concat!(
             "SELECT ",
             columns!(),
-            " FROM installations WHERE tenant_id = $1 AND place = $2 ORDER BY id LIMIT 1"
+            " FROM installations WHERE tenant_id = $1 AND place = $2 AND removed_at IS NULL ORDER BY id LIMIT 1"
         ));
         let found = tx.maybe(found.bind(tenant.to_string()).bind(value::text(place)), read).await?;
         tx.finish(found).await
@@ -83,7 +87,8 @@ impl Installations for PostgresStore {
         let found = sql(concat!(
             "SELECT ",
             columns!(),
-            " FROM installations WHERE tenant_id = $1 AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
+            " FROM installations WHERE tenant_id = $1 AND removed_at IS NULL AND ($2 IS NULL OR id < $2)
+             ORDER BY id DESC LIMIT $3"
         ))
         .bind(tenant.to_string())
         .bind(page.after.map(|cursor| value::uuid(&cursor.0)))
@@ -97,13 +102,16 @@ impl Installations for PostgresStore {
         tenant: &TenantId,
         installation: InstallationId,
         not_after: Timestamp,
+        now: Timestamp,
     ) -> StoreResult<bool> {
         let mut tx = self.database.write().await?;
         let id = value::uuid(installation.as_bytes());
-        let remove = sql("DELETE FROM installations WHERE tenant_id = $1 AND id = $2 AND updated_at <= $3")
-            .bind(tenant.to_string())
-            .bind(id)
-            .bind(not_after.as_micros());
+        let remove = sql("UPDATE installations SET removed_at = $1
+                          WHERE tenant_id = $2 AND id = $3 AND updated_at <= $4 AND removed_at IS NULL")
+        .bind(now.as_micros())
+        .bind(tenant.to_string())
+        .bind(id)
+        .bind(not_after.as_micros());
         let is_removed = tx.execute(remove).await? > 0;
         if is_removed {
             tx.execute(sql("DELETE FROM lane_names WHERE installation_id = $1").bind(id)).await?;
@@ -147,7 +155,8 @@ impl Installations for PostgresStore {
     ) -> StoreResult<()> {
         let mut tx = self.database.write().await?;
         let id = value::uuid(installation.as_bytes());
-        let known = sql("SELECT granted_teams FROM installations WHERE tenant_id = $1 AND id = $2 FOR UPDATE");
+        let known =
+            sql("SELECT granted_teams FROM installations WHERE tenant_id = $1 AND id = $2 FOR UPDATE");
         let known = known.bind(tenant.to_string()).bind(id);
         let known = tx.maybe(known, |row| value::read_text_opt(row, "granted_teams")).await?;
         let Some(known) = known else { return tx.finish(()).await };
@@ -244,7 +253,7 @@ async fn write(tx: &mut Tx, installation: &Installation, key: &str) -> Work<()> 
                enterprise_id = excluded.enterprise_id, enterprise_name = excluded.enterprise_name,
                is_enterprise_install = excluded.is_enterprise_install, scopes = excluded.scopes,
                bot_user_id = excluded.bot_user_id, bot_id = excluded.bot_id, health = excluded.health,
-               updated_at = excluded.updated_at")
+               removed_at = NULL, updated_at = excluded.updated_at")
         .bind(value::uuid(id.as_bytes()))
         .bind(tenant.to_string())
         .bind(value::text(key))

@@ -20,6 +20,12 @@ impl Channels for SqliteStore {
         let kept = self.writer.write(move |connection| {
             // Whatever moved to the old one before has moved on. Moved back, it has not moved at all.
             let id = installation.as_bytes();
+            let is_theirs = connection
+                .prepare_cached("SELECT 1 FROM installations WHERE id = ? AND tenant_id = ?")?
+                .exists(params![id, tenant.as_str()])?;
+            if !is_theirs {
+                return Ok(());
+            }
             connection
                 .prepare_cached(
                     "UPDATE moved_channels SET moved_to = ? WHERE installation_id = ? AND moved_to = ?",
@@ -30,11 +36,10 @@ impl Channels for SqliteStore {
                 .execute(params![id, to])?;
             connection
                 .prepare_cached(
-                    "INSERT INTO moved_channels (installation_id, channel, moved_to)
-                     SELECT id, ?, ? FROM installations WHERE id = ? AND tenant_id = ?
+                    "INSERT INTO moved_channels (installation_id, channel, moved_to) VALUES (?, ?, ?)
                      ON CONFLICT DO UPDATE SET moved_to = excluded.moved_to",
                 )?
-                .execute(params![from, to, id, tenant.as_str()])?;
+                .execute(params![id, from, to])?;
             Ok(())
         });
         kept.await

@@ -10,7 +10,18 @@ use crate::limits::PART;
 pub(super) async fn forget(writer: &Writer, now: Timestamp) -> StoreResult<Forgotten> {
     let mut forgotten = Forgotten::default();
     // Each part is a write of its own, so that others come in between.
-    for part in [seen, unclaimed, requests, request_bodies, messages, message_bodies, keys, links, lanes] {
+    for part in [
+        seen,
+        unclaimed,
+        requests,
+        request_bodies,
+        messages,
+        message_bodies,
+        keys,
+        links,
+        lanes,
+        installations,
+    ] {
         let rows = writer.write(move |connection| Ok(part(connection, now)?)).await?;
         forgotten.count(rows, PART as u64);
     }
@@ -136,6 +147,13 @@ fn lanes(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
     let idle = "DELETE FROM lanes WHERE (installation_id, lane) IN (SELECT installation_id, lane FROM lanes
                   WHERE waiting = 0 AND leased_until IS NULL AND next_at < ?1 LIMIT ?2)";
     delete(connection, idle, now.before(limits::KEY_KEPT).as_micros())
+}
+
+/// Those that ended a day ago: Slack has nothing more to say of them.
+fn installations(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
+    let ended = "DELETE FROM installations WHERE id IN
+                   (SELECT id FROM installations WHERE removed_at < ?1 LIMIT ?2)";
+    delete(connection, ended, now.before(limits::UNCLAIMED_KEPT).as_micros())
 }
 
 fn delete(connection: &Connection, sql: &str, old: i64) -> rusqlite::Result<u64> {

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use tautline_core::delivery::NewDelivery;
 use tautline_core::inbox::{
     Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
 };
-use tautline_core::delivery::NewDelivery;
 use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 
 use tautline_slack::request::Kind;
@@ -108,12 +108,7 @@ impl Inbox for SqliteStore {
                     "UPDATE deliveries SET state = 'ready', next_at = ?, dead_reason = NULL, expires_at = ?
                      WHERE request_id = ? AND tenant_id = ? AND state = 'dead'",
                 )?
-                .execute(params![
-                    now.as_micros(),
-                    expires_at.as_micros(),
-                    id.as_bytes(),
-                    tenant.as_str(),
-                ])?;
+                .execute(params![now.as_micros(), expires_at.as_micros(), id.as_bytes(), tenant.as_str(),])?;
             if revived > 0 {
                 connection
                     .prepare_cached("UPDATE inbox SET expires_at = ? WHERE id = ? AND tenant_id = ?")?
@@ -150,9 +145,7 @@ impl Inbox for SqliteStore {
                         filter.since.map(Timestamp::as_micros),
                         i64::from(page.limit) + 1,
                     ],
-                    |row| {
-                        Ok((read(row, Bytes::new())?, told(row)?))
-                    },
+                    |row| Ok((read(row, Bytes::new())?, told(row)?)),
                 )?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let page = Page::of(found, page, |(request, _)| *request.id.as_bytes());

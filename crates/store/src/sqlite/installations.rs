@@ -45,6 +45,12 @@ impl Installations for SqliteStore {
         let key = new.facts.key().map_err(unavailable)?.to_string();
         let vault = self.vault.clone();
         let stored = self.writer.write(move |connection| {
+            // What ended belongs to nobody: whoever comes first has the workspace.
+            connection
+                .prepare_cached(
+                    "DELETE FROM installations WHERE install_key = ? AND tenant_id <> ? AND removed_at IS NOT NULL",
+                )?
+                .execute(params![key, new.tenant.as_str()])?;
             let existing = connection
                 .prepare_cached(concat!("SELECT ", columns!(), " FROM installations WHERE install_key = ?"))?
                 .query_row([&key], read)
@@ -84,7 +90,7 @@ impl Installations for SqliteStore {
                 .prepare_cached(concat!(
                     "SELECT ",
                     columns!(),
-                    " FROM installations WHERE tenant_id = ? AND place = ? ORDER BY id LIMIT 1"
+                    " FROM installations WHERE tenant_id = ? AND place = ? AND removed_at IS NULL ORDER BY id LIMIT 1"
                 ))?
                 .query_row(params![tenant.as_str(), place], read)
                 .optional()?;
@@ -101,7 +107,8 @@ impl Installations for SqliteStore {
                     "SELECT ",
                     columns!(),
                     " FROM installations
-                     WHERE tenant_id = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3"
+                     WHERE tenant_id = ?1 AND removed_at IS NULL AND (?2 IS NULL OR id < ?2)
+                     ORDER BY id DESC LIMIT ?3"
                 ))?
                 .query_map(
                     params![tenant.as_str(), page.after.map(|cursor| cursor.0), i64::from(page.limit) + 1],
@@ -118,26 +125,21 @@ impl Installations for SqliteStore {
         tenant: &TenantId,
         installation: InstallationId,
         not_after: Timestamp,
+        now: Timestamp,
     ) -> StoreResult<bool> {
         let tenant = tenant.clone();
         let removed = self.writer.write(move |connection| {
-            let whose = params![tenant.as_str(), installation.as_bytes(), not_after.as_micros()];
-            let is_older = connection
+            let id = installation.as_bytes();
+            let removed = connection
                 .prepare_cached(
-                    "SELECT 1 FROM installations WHERE tenant_id = ? AND id = ? AND updated_at <= ?",
+                    "UPDATE installations SET removed_at = ?
+                     WHERE tenant_id = ? AND id = ? AND updated_at <= ? AND removed_at IS NULL",
                 )?
-                .exists(whose)?;
-            if is_older {
-                for delete in [
-                    "DELETE FROM lane_names WHERE installation_id = ?",
-                    "DELETE FROM moved_channels WHERE installation_id = ?",
-                    "DELETE FROM credentials WHERE installation_id = ?",
-                    "DELETE FROM installations WHERE id = ?",
-                ] {
-                    connection.prepare_cached(delete)?.execute([installation.as_bytes()])?;
-                }
+                .execute(params![now.as_micros(), tenant.as_str(), id, not_after.as_micros()])?;
+            if removed > 0 {
+                forget_all_of(connection, id)?;
             }
-            Ok(is_older)
+            Ok(removed > 0)
         });
         removed.await
     }
@@ -199,7 +201,9 @@ impl Installations for SqliteStore {
         let tenant = tenant.clone();
         let kept = self.writer.write(move |connection| {
             connection
-                .prepare_cached("UPDATE installations SET rate_limited_at = ? WHERE tenant_id = ? AND id = ?")?
+                .prepare_cached(
+                    "UPDATE installations SET rate_limited_at = ? WHERE tenant_id = ? AND id = ?",
+                )?
                 .execute(params![at.as_micros(), tenant.as_str(), installation.as_bytes()])?;
             Ok(())
         });
@@ -227,6 +231,15 @@ impl Installations for SqliteStore {
         });
         found.await
     }
+}
+
+/// What an installation leaves: its credentials, and what its channels were called.
+fn forget_all_of(connection: &Connection, installation: &[u8; 16]) -> rusqlite::Result<()> {
+    for table in ["credentials", "lane_names", "moved_channels"] {
+        let delete = format!("DELETE FROM {table} WHERE installation_id = ?");
+        connection.prepare_cached(&delete)?.execute([installation])?;
+    }
+    Ok(())
 }
 
 fn named(connection: &Connection, origin: &Origin) -> rusqlite::Result<Option<Installation>> {
@@ -260,7 +273,7 @@ fn write(connection: &Connection, installation: &Installation, key: &str) -> rus
                enterprise_id = excluded.enterprise_id, enterprise_name = excluded.enterprise_name,
                is_enterprise_install = excluded.is_enterprise_install, scopes = excluded.scopes,
                bot_user_id = excluded.bot_user_id, bot_id = excluded.bot_id, health = excluded.health,
-               updated_at = excluded.updated_at",
+               removed_at = NULL, updated_at = excluded.updated_at",
         )?
         .execute(params![
             id.as_bytes(),

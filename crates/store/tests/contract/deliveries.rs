@@ -57,6 +57,19 @@ pub async fn what_is_due_is_counted_up_to_the_slots(scene: &Scene) {
     assert_eq!(due(NOW.after(limits::EVENT_LIFE), 5).await[0].1, 0, "too late");
 }
 
+pub async fn the_oldest_of_what_waits_is_known(scene: &Scene) {
+    let other = EndpointId::from_bytes([9; 16]);
+    let oldest = async || scene.store.delivery_oldest(&[other, scene.endpoint]).await.unwrap();
+    assert_eq!(oldest().await, None);
+    scene.accept_leased(Kind::Event, "in hand").await;
+    assert_eq!(oldest().await, None, "it does not wait");
+    for at in [5, 3, 4] {
+        let incoming = scene.incoming(Some(&scene.acme), Kind::Event, &at.to_string(), later(at));
+        scene.store.request_accept(incoming).await.unwrap();
+    }
+    assert_eq!(oldest().await, Some(later(3)));
+}
+
 pub async fn no_more_is_taken_than_there_are_slots(scene: &Scene) {
     for number in 0..5 {
         scene.accept(Kind::Event, &number.to_string()).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tautline_core::delivery::{Attempt, AttemptResult, DeliveryState};
-use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, RequestFilter, Whose};
+use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, RequestFilter, Retries, Whose};
 use tautline_core::schedule::Next;
 use tautline_core::{RequestId, SystemRng, limits};
 use tautline_slack::request::Kind;
@@ -59,6 +59,64 @@ pub async fn the_same_event_twice_at_once_is_stored_once(scene: &Scene) {
     let found = scene.store.requests(whose, &RequestFilter::default(), page(100, None)).await.unwrap();
     assert_eq!(found.items.len(), 1);
     assert_eq!(found.items[0].deliveries.len(), 1);
+}
+
+pub async fn a_retry_is_counted_with_the_first(scene: &Scene) {
+    let first = scene.accept(Kind::Event, "one").await;
+    let retry = async |reason: Option<&str>| {
+        let retry_reason = reason.map(str::to_owned);
+        let again = scene.incoming(Some(&scene.acme), Kind::Event, "one", later(1));
+        let again = Incoming { seen: first.seen, retry_reason, ..again };
+        assert_eq!(scene.store.request_accept(again).await.unwrap(), Accepted::AlreadySeen);
+        scene.stands(first.request.id).await.retries
+    };
+    let retries = |count, reason: &str| Retries { count, reason: Some(reason.to_owned()) };
+    assert_eq!(scene.stands(first.request.id).await.retries, Retries::default());
+    assert_eq!(retry(Some("http_timeout")).await, retries(1, "http_timeout"));
+    assert_eq!(retry(Some("http_error")).await, retries(2, "http_error"));
+    assert_eq!(retry(None).await, retries(3, "http_error"));
+    let whose = Whose::Tenant(&scene.acme);
+    let listed = scene.store.requests(whose, &RequestFilter::default(), page(9, None)).await.unwrap();
+    assert_eq!((listed.items.len(), &listed.items[0].retries), (1, &retries(3, "http_error")));
+
+    // A retry that is the only copy says so itself.
+    let only = scene.incoming(Some(&scene.acme), Kind::Event, "two", NOW);
+    let only = Incoming { retry_reason: Some("connection_failed".into()), ..only };
+    let id = only.request.id;
+    scene.store.request_accept(only).await.unwrap();
+    assert_eq!(scene.stands(id).await.retries, retries(0, "connection_failed"));
+}
+
+pub async fn an_unclaimed_request_is_claimed_once(scene: &Scene) {
+    let unclaimed = scene.incoming(None, Kind::Event, "early", NOW);
+    let id = unclaimed.request.id;
+    scene.store.request_accept(unclaimed).await.unwrap();
+    let found = scene.store.request(Whose::Unclaimed, id).await.unwrap().unwrap();
+    let delivery = scene.incoming(Some(&scene.acme), Kind::Event, "early", NOW).deliveries;
+    let claimed = Request { tenant: Some(scene.acme.clone()), ..found.request.clone() };
+    assert!(scene.store.request_claim(&claimed, delivery).await.unwrap());
+    let other = Request { tenant: Some(scene.globex.clone()), ..found.request.clone() };
+    assert!(!scene.store.request_claim(&other, Vec::new()).await.unwrap(), "it is acme's");
+    assert!(scene.store.request(Whose::Unclaimed, id).await.unwrap().is_none());
+    let stands = scene.stands(id).await;
+    assert_eq!(stands.request.body, found.request.body, "sealed anew for its tenant, it opens");
+    assert_eq!(stands.deliveries.len(), 1);
+    let leased = scene.store.delivery_lease(NOW, later(60), &[(scene.endpoint, 9)]).await.unwrap();
+    assert_eq!(leased[0].request.body, found.request.body);
+}
+
+pub async fn a_replayed_request_is_due_again(scene: &Scene) {
+    let id = scene.accept_leased(Kind::Command, "/deploy").await.request.id;
+    scene.store.request_answered(&scene.acme, id, AnswerState::Unanswered).await.unwrap();
+    let replay =
+        async |tenant| scene.store.request_replay(tenant, id, later(7200), later(9000)).await.unwrap();
+    assert_eq!(replay(&scene.globex).await, 0, "another tenant's");
+    assert_eq!(replay(&scene.acme).await, 1);
+    assert_eq!(replay(&scene.acme).await, 0, "it is on its way");
+    let leased = scene.store.delivery_lease(later(7200), later(7260), &[(scene.endpoint, 9)]).await.unwrap();
+    assert_eq!((leased.len(), leased[0].attempt, leased[0].request.id), (1, 2, id));
+    assert_eq!(leased[0].request.expires_at, later(9000), "and worth it for a while");
+    assert_eq!(scene.stands(id).await.answer, AnswerState::Unanswered, "Slack was told nothing all the same");
 }
 
 pub async fn a_request_that_cannot_be_stored_harms_only_itself(scene: &Scene) {

@@ -1,5 +1,7 @@
 //! Installations and their tokens.
 
+use std::time::Duration;
+
 use tautline_core::installation::{
     Credential, CredentialKind, Facts, Installation, Installed, NewInstallation,
 };
@@ -51,6 +53,81 @@ async fn store(scene: &Scene, new: NewInstallation) -> Installation {
 async fn token(scene: &Scene, tenant: &TenantId, id: InstallationId) -> Option<String> {
     let token = scene.store.installation_token(tenant, id, CredentialKind::Bot).await.unwrap();
     token.map(|token| token.expose().to_owned())
+}
+
+/// An installation of a tenant's, made just now.
+pub async fn connected(scene: &Scene, tenant: &TenantId) -> InstallationId {
+    store(scene, new(tenant, "A1", Some("T1"), None, "xoxb-1")).await.id
+}
+
+pub async fn what_ended_is_removed_unless_it_was_made_anew(scene: &Scene) {
+    let id = connected(scene, &scene.acme).await;
+    let removed =
+        async |tenant, at| scene.store.installation_remove(tenant, id, at, later(60)).await.unwrap();
+    assert!(!removed(&scene.globex, later(1)).await, "another tenant's");
+    assert!(!removed(&scene.acme, NOW.before(Duration::from_micros(1))).await, "the news is older than it");
+    assert!(token(scene, &scene.acme, id).await.is_some());
+    assert!(removed(&scene.acme, NOW).await);
+    assert!(!removed(&scene.acme, NOW).await, "once");
+    assert_eq!(token(scene, &scene.acme, id).await, None);
+    assert_eq!(scene.store.installation_at(&scene.acme, "T1").await.unwrap(), None);
+    assert!(scene.store.installations(&scene.acme, page(9, None)).await.unwrap().items.is_empty());
+    let named = async || scene.store.installation_named(&origin("T1")).await.unwrap();
+    assert_eq!(named().await.unwrap().id, id, "what Slack still has to say of it is acme's");
+    let again = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await;
+    assert_eq!(again.id, id, "connected anew, it is the same");
+    assert!(removed(&scene.acme, NOW).await);
+    let other = store(scene, new(&scene.globex, "A1", Some("T1"), None, "xoxb-2")).await;
+    assert_eq!(other.tenant, scene.globex, "and the workspace is free");
+    assert_eq!(named().await.unwrap().id, other.id);
+    assert!(removed(&scene.acme, NOW).await.eq(&false), "what was acme's is gone");
+    assert!(scene.store.installation_remove(&scene.globex, other.id, NOW, later(60)).await.unwrap());
+    while scene.store.forget(later(60 + 86_400)).await.unwrap().more {}
+    assert!(named().await.is_some(), "a day");
+    while scene.store.forget(later(61 + 86_400)).await.unwrap().more {}
+    assert!(named().await.is_none());
+}
+
+fn origin(team: &str) -> Origin {
+    Origin { app: Some(AppId::new("A1")), team: Some(TeamId::new(team)), ..Origin::default() }
+}
+
+pub async fn one_credential_goes_alone(scene: &Scene) {
+    let mut with_user = new(&scene.acme, "A1", Some("T1"), None, "xoxb-1");
+    let user = Credential {
+        kind: CredentialKind::User,
+        token: Token::new("xoxp-1"),
+        refresh_token: None,
+        expires_at: None,
+    };
+    with_user.credentials.push(user);
+    let id = store(scene, with_user).await.id;
+    let removed =
+        async |tenant, at| scene.store.credential_remove(tenant, id, CredentialKind::User, at).await.unwrap();
+    assert!(!removed(&scene.globex, later(1)).await);
+    assert!(!removed(&scene.acme, NOW.before(Duration::from_secs(1))).await);
+    assert!(removed(&scene.acme, NOW).await);
+    let user = scene.store.installation_token(&scene.acme, id, CredentialKind::User).await.unwrap();
+    assert!(user.is_none());
+    assert!(token(scene, &scene.acme, id).await.is_some(), "the bot's stays");
+}
+
+pub async fn workspaces_of_an_org_come_and_go(scene: &Scene) {
+    let id = store(scene, new(&scene.acme, "A1", None, Some("E1"), "xoxb-1")).await.id;
+    let teams = |names: &[&str]| names.iter().map(|name| TeamId::new(*name)).collect::<Vec<_>>();
+    let stands = async || scene.store.installation_at(&scene.acme, "E1").await.unwrap().unwrap();
+    assert!(stands().await.granted_teams.is_empty(), "an org's installation begins with none");
+    let (granted, revoked) = (teams(&["T2", "T1", "T2"]), teams(&[]));
+    scene.store.installation_granted(&scene.acme, id, &granted, &revoked).await.unwrap();
+    assert_eq!(stands().await.granted_teams, teams(&["T1", "T2"]));
+    scene.store.installation_granted(&scene.globex, id, &teams(&["T9"]), &revoked).await.unwrap();
+    scene.store.installation_granted(&scene.acme, id, &revoked, &teams(&["T1"])).await.unwrap();
+    assert_eq!(stands().await.granted_teams, teams(&["T2"]));
+    assert_eq!(stands().await.rate_limited_at, None);
+    scene.store.installation_limited(&scene.acme, id, later(60)).await.unwrap();
+    assert_eq!(stands().await.rate_limited_at, Some(later(60)));
+    let anew = store(scene, new(&scene.acme, "A1", None, Some("E1"), "xoxb-2")).await;
+    assert_eq!((anew.id, &anew.granted_teams), (id, &teams(&["T2"])), "a re-install changes nothing of it");
 }
 
 pub async fn two_tenants_connecting_one_workspace_at_once(scene: &Scene) {

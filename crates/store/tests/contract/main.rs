@@ -2,6 +2,7 @@
 //! list below runs all of them on each engine.
 
 mod access;
+mod channels;
 mod connects;
 mod deliveries;
 mod endpoints;
@@ -52,6 +53,9 @@ on_every_engine! {
         a_request_that_cannot_be_stored_harms_only_itself,
         hostile_text_comes_back_as_it_went,
         every_text_may_hold_anything,
+        a_retry_is_counted_with_the_first,
+        an_unclaimed_request_is_claimed_once,
+        a_replayed_request_is_due_again,
         another_tenants_requests_are_none,
         lists_come_in_pages_newest_first,
         lists_are_filtered,
@@ -60,6 +64,7 @@ on_every_engine! {
     deliveries::{
         two_takers_share_the_work,
         what_is_due_is_counted_up_to_the_slots,
+        the_oldest_of_what_waits_is_known,
         no_more_is_taken_than_there_are_slots,
         a_retry_waits_for_its_time,
         who_comes_late_is_fenced,
@@ -70,6 +75,7 @@ on_every_engine! {
         an_unanswered_request_takes_what_was_not_begun_with_it,
         answers_are_kept_with_the_attempt,
     },
+    channels::{a_channel_that_moved_is_found_where_it_is_now, a_channel_loses_its_names},
     sessions::{
         a_dashboard_link_lets_one_in_however_many_open_it,
         a_link_of_dev_works_as_often_as_it_is_opened,
@@ -110,5 +116,8 @@ on_every_engine! {
         without_an_app_the_place_must_be_unambiguous,
         what_was_found_before_is_as_it_is_now,
         another_tenant_gets_no_token,
+        what_ended_is_removed_unless_it_was_made_anew,
+        one_credential_goes_alone,
+        workspaces_of_an_org_come_and_go,
     },
 }

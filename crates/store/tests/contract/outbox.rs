@@ -43,7 +43,7 @@ async fn claim(scene: &Scene, at_s: u64, most: usize) -> Vec<Claimed> {
     scene.store.message_claim(now, now.after(limits::SEND_LEASE), most).await.unwrap()
 }
 
-async fn settle(scene: &Scene, claimed: &Claimed, next: SendNext) -> Finished {
+pub async fn settle(scene: &Scene, claimed: &Claimed, next: SendNext) -> Finished {
     let sent = matches!(next, SendNext::Settled { state: MessageState::Sent, .. });
     let attempt = SendAttempt {
         number: claimed.attempt,
@@ -56,7 +56,7 @@ async fn settle(scene: &Scene, claimed: &Claimed, next: SendNext) -> Finished {
     scene.store.message_settle(claimed, attempt, posted, next).await.unwrap()
 }
 
-fn sent(lane_at_s: u64) -> SendNext {
+pub fn sent(lane_at_s: u64) -> SendNext {
     SendNext::Settled { state: MessageState::Sent, lane_at: later(lane_at_s) }
 }
 

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use crate::support::{Address, Browser, Gateway, GatewaySetup, Process, Receiver, Reply, Slack, eventually};
 
-const APP_SECRET: &str = "b0lt5own51gn1ng5ecretxxxxxxxxxxx";
-const PORT: u16 = 3000;
+pub const APP_SECRET: &str = "b0lt5own51gn1ng5ecretxxxxxxxxxxx";
+pub const PORT: u16 = 3000;
 
 fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/bolt-js")

@@ -3,6 +3,7 @@
 //! Each test has a loopback address of its own, so that all can run at once and ports never meet.
 
 mod alert;
+mod bolt_apps;
 mod bolt_js;
 mod connect;
 mod crash;
@@ -16,6 +17,7 @@ mod house;
 mod keeping;
 mod kills;
 mod messages;
+mod metrics;
 mod operate;
 mod proxy;
 mod rust_bot;
@@ -25,3 +27,4 @@ mod story;
 mod support;
 mod syncs;
 mod tenancy;
+mod upkeep;

@@ -9,6 +9,9 @@ ALTER TABLE inbox ADD COLUMN message TEXT;
 ALTER TABLE installations ADD COLUMN granted_teams TEXT;
 -- When Slack last held back events because there were too many.
 ALTER TABLE installations ADD COLUMN rate_limited_at INTEGER;
+-- When Slack ended it. Kept for a day without its credentials: what Slack still has to say of it is the tenant's.
+ALTER TABLE installations ADD COLUMN removed_at INTEGER;
+CREATE INDEX installations_removed ON installations (removed_at) WHERE removed_at IS NOT NULL;
 
 -- Channels whose id changed, as when one is shared: what is addressed to the old one goes to the new.
 CREATE TABLE moved_channels (

@@ -117,6 +117,18 @@ impl Slack {
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
+    /// A channel's id.
+    pub async fn channel(&self, name: &str) -> String {
+        self.get(&format!("/messages?channel={name}")).await["channel"].as_str().unwrap().to_owned()
+    }
+
+    /// A workspace's id.
+    pub async fn team(&self, name: &str) -> String {
+        let teams = self.get("/teams").await;
+        let found = teams["teams"].as_array().unwrap().iter().find(|team| team["name"] == name);
+        found.unwrap_or_else(|| panic!("no {name} in {teams}"))["id"].as_str().unwrap().to_owned()
+    }
+
     /// Somebody says something in #general; the ids of the events that follow.
     pub async fn say(&self, text: &str) -> Vec<String> {
         let (status, said) = self.post("/say", &json!({ "text": text })).await;

@@ -87,8 +87,10 @@ fn conflict(code: &'static str, error: &str) -> ApiError {
 
 fn not_claimed(why: &Claim) -> ApiError {
     match why {
-        Claim::Answered => conflict("already_answered", "Slack waited for an answer, and was told that nobody is there")
-            .fix("the person asks again, now that the workspace is connected"),
+        Claim::Answered => {
+            conflict("already_answered", "Slack waited for an answer, and was told that nobody is there")
+                .fix("the person asks again, now that the workspace is connected")
+        }
         Claim::Expired => conflict("expired", "this request is too old to be of use"),
         Claim::Gone => conflict("already_claimed", "this request was given to a tenant in the meantime"),
         Claim::Unmatched | Claim::Claimed { .. } => {

@@ -39,6 +39,10 @@ pub(crate) struct InstallationBody {
     bot_user_id: Option<String>,
     /// `connected`, or `broken`: connect again.
     health: &'static str,
+    /// Of an org-wide one: the workspaces in which it may act, as far as Slack has told.
+    granted_teams: Vec<String>,
+    /// When Slack last held events back, as there were more than 30,000 in an hour; RFC 3339.
+    rate_limited_at: Option<String>,
     /// RFC 3339.
     installed_at: String,
 }
@@ -76,7 +80,7 @@ pub(crate) async fn list(
 }
 
 fn body(installation: Installation, asked: &[String]) -> InstallationBody {
-    let Installation { id, facts, health, installed_at, .. } = installation;
+    let Installation { id, facts, health, granted_teams, rate_limited_at, installed_at, .. } = installation;
     InstallationBody {
         id,
         app_id: facts.app.to_string(),
@@ -87,6 +91,8 @@ fn body(installation: Installation, asked: &[String]) -> InstallationBody {
         scopes: facts.scopes,
         bot_user_id: facts.bot_user_id,
         health: Health::as_str(health),
+        granted_teams: granted_teams.iter().map(ToString::to_string).collect(),
+        rate_limited_at: rate_limited_at.map(|at| at.to_string()),
         installed_at: installed_at.to_string(),
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: how fast it is, beside others.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -8,17 +9,27 @@ use crate::run::{cargo, program, root, run};
 
 /// Builds everything, installs the peers outside the tree, measures, and writes the page's table.
 pub(crate) fn inbound(arguments: &[String]) -> Result<()> {
-    run(&mut cargo(&["build", "--release", "--package", "tautline", "--package", "tautline-bench"]))?;
     let peers = peers()?;
+    let mut bench = bench("inbound", arguments)?;
+    run(bench.arg("--peers").arg(peers).args(arguments))
+}
+
+/// The same, for how soon requests are at the product's endpoint.
+pub(crate) fn hand_over(arguments: &[String]) -> Result<()> {
+    run(bench("hand-over", arguments)?.args(arguments))
+}
+
+fn bench(what: &str, arguments: &[String]) -> Result<Command> {
+    run(&mut cargo(&["build", "--release", "--package", "tautline", "--package", "tautline-bench"]))?;
     let release = root().join("target/release");
-    let mut bench = program(&release.join("tautline-bench").to_string_lossy(), &["inbound"]);
-    bench.arg("--tautline").arg(release.join("tautline")).arg("--peers").arg(&peers);
+    let mut bench = program(&release.join("tautline-bench").to_string_lossy(), &[what]);
+    bench.arg("--tautline").arg(release.join("tautline"));
     bench.arg("--ground").arg(root().join("target/bench"));
     if arguments.is_empty() {
         // Anything else is a question of one's own, and not what the page tells.
         bench.arg("--report").arg(root().join("docs/performance.md"));
     }
-    run(bench.args(arguments))
+    Ok(bench)
 }
 
 /// The apps on Bolt JS, in a cache of their own: nothing of theirs belongs into the tree.

@@ -46,6 +46,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// How soon what was sent is at the product's endpoint.
+    HandOver {
+        /// For the bench itself, such as `--passes 1`; then the page is left alone.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
         Task::Test { filter } => test::test(&filter),
         Task::Soak => test::soak(),
         Task::Bench(Bench::Inbound { arguments }) => bench::inbound(&arguments),
+        Task::Bench(Bench::HandOver { arguments }) => bench::hand_over(&arguments),
         Task::Lint => lint::lint(),
         Task::References => test::references(),
     };

@@ -32,8 +32,23 @@ pub(crate) struct Latencies {
     pub(crate) p99: Duration,
 }
 
+impl Latencies {
+    pub(crate) fn of(mut took: Vec<Duration>) -> Self {
+        took.sort_unstable();
+        Self { median: took[took.len() / 2], p99: took[took.len() * 99 / 100] }
+    }
+}
+
+/// The number of a request of [`Maker`]'s, read from its bytes; the first is 0.
+pub(crate) fn number_in(request: &[u8]) -> Option<usize> {
+    let at = request.windows(NUMBER_AFTER.len()).position(|part| part == NUMBER_AFTER)? + NUMBER_AFTER.len();
+    usize::from_str_radix(std::str::from_utf8(request.get(at..at + 12)?).ok()?, 16).ok()
+}
+
+const NUMBER_AFTER: &[u8] = b"0f6b1e1c-3b52-4c7e-9a3f-";
+
 /// Makes requests, none like another.
-struct Maker {
+pub(crate) struct Maker {
     secret: SigningSecret,
     load: Load,
     number: AtomicU64,
@@ -41,13 +56,13 @@ struct Maker {
 }
 
 impl Maker {
-    fn new(load: &Load) -> Self {
+    pub(crate) fn new(load: &Load) -> Self {
         let secret = SigningSecret::new(SIGNING_SECRET).expect("not empty");
         Self { secret, load: load.clone(), number: AtomicU64::new(0), begun_us: now_us() }
     }
 
     /// A mention as Slack sends it, of about a kilobyte.
-    fn request(&self) -> Vec<u8> {
+    pub(crate) fn request(&self) -> Vec<u8> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let team = team(usize::try_from(number).unwrap_or(0) % self.load.tenants);
         let at = now_us() / 1_000_000;
@@ -68,20 +83,20 @@ impl Maker {
 }
 
 /// One connection, and what was read of it and not yet used.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Connection {
-    async fn open(port: u16) -> Result<Self> {
+    pub(crate) async fn open(port: u16) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, read: Vec::with_capacity(4096) })
     }
 
     /// Asks, and says whether the answer was a 200.
-    async fn ask(&mut self, request: &[u8]) -> Result<bool> {
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<bool> {
         self.stream.write_all(request).await?;
         self.read.clear();
         loop {
@@ -97,7 +112,7 @@ impl Connection {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_current_thread().event_interval(1).enable_all().build()?)
 }
 
@@ -141,7 +156,7 @@ pub(crate) fn closed_loop(load: &Load, warm_up: Duration, measured: Duration) ->
 }
 
 /// Waits without a timer of the runtime's, which is a millisecond late: this core has nothing else to do.
-async fn until(due: Instant) {
+pub(crate) async fn until(due: Instant) {
     while Instant::now() < due {
         tokio::task::yield_now().await;
     }
@@ -183,9 +198,7 @@ pub(crate) fn open_loop(load: &Load, per_second: u32, measured: Duration) -> Res
                 for asked in asking {
                     asked.await??;
                 }
-                let mut took = took.borrow_mut();
-                took.sort_unstable();
-                Ok(Latencies { median: took[took.len() / 2], p99: took[took.len() * 99 / 100] })
+                Ok(Latencies::of(took.take()))
             })
             .await
     })

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command line tool")]
 
 mod ground;
+mod hand_over;
 mod inbound;
 mod load;
 mod measure;
@@ -24,6 +25,8 @@ struct Cli {
 enum What {
     /// Compare how fast events are acknowledged.
     Inbound(inbound::Options),
+    /// How soon what was sent is at the product's endpoint.
+    HandOver(hand_over::Options),
     /// The reference: the rows that the gateway writes, by the same batch rule, and nothing else.
     Reference {
         /// Where to listen, on loopback.
@@ -48,6 +51,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
         What::Inbound(options) => inbound::run(&options),
+        What::HandOver(options) => hand_over::run(&options),
         What::Reference { port, store } => reference::serve(port, Some(&store)),
         What::Bare { port } => reference::serve(port, None),
     }

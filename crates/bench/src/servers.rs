@@ -26,7 +26,7 @@ pub(crate) enum Store<'a> {
     Postgres(&'a Database),
 }
 
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -38,10 +38,12 @@ pub enum DeadReason {
     Expired,
     /// The handler may have run, and the kind must not run twice.
     NotRepeatable,
+    /// The endpoint was removed.
+    Removed,
 }
 
 names!(DeliveryState { Ready = "ready", Leased = "leased", Delivered = "delivered", Dead = "dead" });
-names!(DeadReason { Exhausted = "exhausted", Expired = "expired", NotRepeatable = "not_repeatable" });
+names!(DeadReason { Exhausted = "exhausted", Expired = "expired", NotRepeatable = "not_repeatable", Removed = "endpoint_removed" });
 
 /// A delivery to be stored with its request.
 #[derive(Clone, Debug)]

@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 use tautline_slack::request::Kind;
 use url::Url;
 
+use crate::idempotency::{IdempotencyKey, Once};
 use crate::{EndpointId, StoreResult, TenantId, Timestamp};
 
 /// A handler of the product.
@@ -22,6 +24,8 @@ pub struct Endpoint {
     pub filters: Vec<Filter>,
     /// Whose requests it gets.
     pub tenants: TenantSet,
+    /// Whether the environment or the program declares it; otherwise the API made it, and can remove it.
+    pub is_declared: bool,
     /// Since when it is known.
     pub created_at: Timestamp,
 }
@@ -161,11 +165,34 @@ pub struct Declared {
     pub filters: Vec<Filter>,
 }
 
+/// An endpoint in force, with what requests to it are signed with where the store keeps that.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// The secret of one that the API made. Those that are declared bring their own.
+    pub secret: Option<SecretString>,
+}
+
 /// The store's record of endpoints.
 #[async_trait]
 pub trait Endpoints {
-    /// Makes the declared endpoints the active ones, for every tenant, and returns them. What waits for an
-    /// endpoint that is no longer declared goes on waiting. New endpoints take the given ids, in order.
+    /// Keeps an endpoint that the API made, with its secret.
+    async fn endpoint_make(
+        &self,
+        endpoint: Endpoint,
+        secret: SecretString,
+        once: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<()>>;
+
+    /// Those in force, declared or made, oldest first.
+    async fn endpoints(&self) -> StoreResult<Vec<Kept>>;
+
+    /// Removes an endpoint that the API made. What waits for it is dead. False: there is none.
+    async fn endpoint_remove(&self, id: EndpointId) -> StoreResult<bool>;
+
+    /// Makes the declared endpoints the active ones, for every tenant, and returns them with those that the API made.
+    /// What waits for an endpoint that is no longer declared goes on waiting. New endpoints take the given ids, in order.
     async fn endpoints_declare(
         &self,
         declared: Vec<Declared>,
@@ -187,6 +214,7 @@ mod tests {
             target,
             filters: vec![filter.parse().unwrap()],
             tenants,
+            is_declared: false,
             created_at,
         }
     }

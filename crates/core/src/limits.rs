@@ -32,6 +32,10 @@ pub const ENDPOINT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub const LEASE: Duration = MINUTE;
 /// Attempts under way at one endpoint.
 pub const IN_FLIGHT_PER_ENDPOINT: usize = 64;
+/// Endpoints: each request is held against all of them.
+pub const ENDPOINTS: usize = 1000;
+/// Filters of an endpoint.
+pub const FILTERS: usize = 100;
 /// What is kept of an endpoint's answer; a longer answer is a failure, as half of it would be nonsense.
 pub const ENDPOINT_ANSWER_BYTES: usize = 64 * 1024;
 /// How often the sweep looks for deliveries that are due.

@@ -1,15 +1,16 @@
 //! What all rooms share, behind one `Arc`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tautline_core::endpoint::Endpoint;
 use tautline_core::event_share::EventShare;
-use tautline_core::{Clock, Rng, Store, Vault};
+use tautline_core::{Clock, Rng, Store, StoreResult, Vault};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::dispatch::Dispatcher;
 use crate::egress::SlackClient;
+use crate::installations::upkeep;
 use crate::metrics::Metrics;
 use crate::outbound::Sender;
 use crate::settings::Settings;
@@ -22,8 +23,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) slack: SlackClient,
-    /// Who gets requests.
-    pub(crate) endpoints: Vec<Endpoint>,
+    /// Who gets requests; see [`App::endpoints`].
+    pub(crate) endpoints: RwLock<Arc<Vec<Endpoint>>>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) sender: Sender,
     /// Places for requests that wait for the store: what they hold in memory is bounded.
@@ -36,6 +37,25 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Who gets requests, as it is now.
+    pub(crate) fn endpoints(&self) -> Arc<Vec<Endpoint>> {
+        self.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes over what the store says: endpoints come and go by the API, of this server or of another.
+    pub(crate) async fn refresh_endpoints(&self) -> StoreResult<()> {
+        let kept = self.store.endpoints().await?;
+        self.dispatcher.keep_ways(&kept);
+        let endpoints = Arc::new(kept.into_iter().map(|kept| kept.endpoint).collect());
+        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+        Ok(())
+    }
+
+    /// Whether the product has any; the gateway's own does not count.
+    pub(crate) fn has_endpoints(&self) -> bool {
+        self.endpoints().iter().any(|endpoint| endpoint.name != upkeep::NAME)
+    }
+
     pub(crate) fn event_share(&self) -> MutexGuard<'_, EventShare> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -17,6 +17,7 @@ use utoipa::{Modify, OpenApi};
     ),
     tags(
         (name = "inbound", description = "What Slack sends"),
+        (name = "endpoints", description = "Who gets what Slack sends"),
         (name = "inbox", description = "The record of it"),
         (name = "installations", description = "Connected workspaces"),
         (name = "messages", description = "What the product says to Slack, queued and paced"),

@@ -55,6 +55,8 @@ fn rooms() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(v1::messages::get::get))
         .routes(routes!(v1::dashboard_links::create::create))
         .routes(routes!(dashboard::link::open))
+        .routes(routes!(v1::endpoints::create::create, v1::endpoints::list::list))
+        .routes(routes!(v1::endpoints::remove::remove))
         .routes(routes!(v1::inbox::list::list))
         .routes(routes!(v1::inbox::get::get))
         .routes(routes!(v1::inbox::replay::replay))

@@ -1,6 +1,6 @@
 //! The server: put together, run, stopped.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 use tautline_core::delivery::Reap;
 use tautline_core::endpoint::{Declared, Endpoint, Filter, Target};
@@ -77,7 +77,7 @@ impl Server {
             clock,
             rng,
             slack,
-            endpoints,
+            endpoints: RwLock::new(Arc::new(endpoints)),
             dispatcher,
             sender,
             accepting,
@@ -85,6 +85,7 @@ impl Server {
             answers: Mutex::default(),
             tasks,
         };
+        app.refresh_endpoints().await?;
         home::record_tenant(&app).await?;
         // Where nobody else serves the store, whoever held a lease is gone.
         let which = if app.store.is_shared() { Reap::RunOut } else { Reap::All };

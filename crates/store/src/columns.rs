@@ -55,6 +55,15 @@ pub(crate) fn read_filters(json: &str) -> Option<Vec<Filter>> {
     texts.iter().map(|text| text.parse().ok()).collect()
 }
 
+/// Tenants, as a JSON list; `["*"]` is every tenant.
+pub(crate) fn tenants(tenants: &TenantSet) -> String {
+    let texts = match tenants {
+        TenantSet::All => vec!["*"],
+        TenantSet::Only(named) => named.iter().map(TenantId::as_str).collect(),
+    };
+    serde_json::to_string(&texts).expect("texts are JSON")
+}
+
 /// Reads a JSON list of tenants; `["*"]` is every tenant.
 pub(crate) fn read_tenants(json: &str) -> Option<TenantSet> {
     let texts: Vec<String> = serde_json::from_str(json).ok()?;

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tautline_core::delivery::Leased;
 use tautline_core::inbox::Request;
 use tautline_core::installation::CredentialKind;
 use tautline_core::outbox::Claimed;
 use tautline_core::{
-    DeliveryId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId, Vault,
-    VaultError,
+    DeliveryId, EndpointId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId,
+    Vault, VaultError,
 };
 use tautline_slack::Token;
 
@@ -32,6 +32,21 @@ pub(crate) fn attempt_row(delivery: DeliveryId, number: u32) -> Vec<u8> {
 /// An endpoint's answer.
 pub(crate) fn answer<'a>(tenant: &'a TenantId, row: &'a [u8]) -> Place<'a> {
     Place { tenant: Some(tenant), table: "attempts", row, field: "answer" }
+}
+
+/// An endpoint's secret; endpoints are the company's.
+pub(crate) fn endpoint_secret(id: &EndpointId) -> Place<'_> {
+    Place { tenant: None, table: "endpoints", row: id.as_bytes(), field: "secret" }
+}
+
+/// Opens an endpoint's secret.
+pub(crate) fn open_endpoint_secret(
+    vault: &dyn Vault,
+    id: EndpointId,
+    sealed: &[u8],
+) -> StoreResult<SecretString> {
+    let secret = open(vault, endpoint_secret(&id), sealed, || id.to_string())?;
+    Ok(String::from_utf8_lossy(&secret).into_owned().into())
 }
 
 /// The name of a credential's row.

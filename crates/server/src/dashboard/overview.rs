@@ -72,7 +72,7 @@ fn features(app: &App) -> Vec<Feature> {
         Feature {
             name: "Dispatch",
             what: "requests reach a handler",
-            fix: off(app.endpoints.is_empty(), "set TAUTLINE_FORWARD_URL and TAUTLINE_FORWARD_SECRET"),
+            fix: off(!app.has_endpoints(), "set TAUTLINE_FORWARD_URL and TAUTLINE_FORWARD_SECRET"),
         },
     ]
 }

@@ -11,13 +11,14 @@ mod sweep;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub(crate) use attempt::{Held, Verdict, attempt};
 use handler::Ear;
 pub use handler::{Handler, HandlerAnswer, HandlerCall, Registered};
+use secrecy::ExposeSecret as _;
 pub(crate) use sweep::sweep;
-use tautline_core::endpoint::{Endpoint, Target};
+use tautline_core::endpoint::{Endpoint, Kept, Target};
 use tautline_core::{DeliveryId, EndpointId, limits};
 use tautline_slack::signing::SigningSecret;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -27,7 +28,7 @@ use crate::egress::EndpointClient;
 
 /// The ways to the endpoints, and how much is under way on each.
 pub(crate) struct Dispatcher {
-    ways: HashMap<EndpointId, Arc<Way>>,
+    ways: RwLock<Arc<HashMap<EndpointId, Arc<Way>>>>,
     client: EndpointClient,
     /// Calls the sweep before its time.
     wake: Arc<Notify>,
@@ -42,6 +43,14 @@ pub(crate) struct Way {
     /// Something was stored without a slot. Until it had its turn, nobody passes it by the fast path.
     queued: AtomicBool,
     wake: Arc<Notify>,
+}
+
+impl Way {
+    fn new(via: Via, wake: &Arc<Notify>) -> Arc<Self> {
+        let slots = Arc::new(Semaphore::new(limits::IN_FLIGHT_PER_ENDPOINT));
+        // What the last run left has its turn first.
+        Arc::new(Self { via, slots, queued: AtomicBool::new(true), wake: wake.clone() })
+    }
 }
 
 enum Via {
@@ -74,6 +83,9 @@ impl Dispatcher {
     ) -> Self {
         let wake = Arc::new(Notify::new());
         let way = |endpoint: &Endpoint| {
+            if !endpoint.is_declared {
+                return None; // its secret comes with [`Self::keep_ways`]
+            }
             let via = match &endpoint.target {
                 Target::InProcess => {
                     let registered = handlers.iter().find(|registered| registered.name == endpoint.name)?;
@@ -81,13 +93,36 @@ impl Dispatcher {
                 }
                 Target::Slack { url } => Via::Slack { url: url.clone(), secret: secret?.clone() },
             };
-            let slots = Arc::new(Semaphore::new(limits::IN_FLIGHT_PER_ENDPOINT));
-            // What the last run left has its turn first.
-            let way = Way { via, slots, queued: AtomicBool::new(true), wake: wake.clone() };
-            Some((endpoint.id, Arc::new(way)))
+            Some((endpoint.id, Way::new(via, &wake)))
         };
-        let ways = endpoints.iter().filter_map(way).collect();
+        let ways = RwLock::new(Arc::new(endpoints.iter().filter_map(way).collect()));
         Self { ways, client, wake, held: Mutex::default() }
+    }
+
+    /// Makes the ways to endpoints that are new, and gives up those that are gone. What is under way goes on.
+    pub(crate) fn keep_ways(&self, kept: &[Kept]) {
+        let before = self.ways();
+        let way = |kept: &Kept| {
+            let id = kept.endpoint.id;
+            if let Some(way) = before.get(&id) {
+                return Some((id, way.clone()));
+            }
+            let (Target::Slack { url }, Some(secret)) = (&kept.endpoint.target, &kept.secret) else {
+                return None;
+            };
+            let secret = SigningSecret::new(secret.expose_secret())?;
+            Some((id, Way::new(Via::Slack { url: url.clone(), secret }, &self.wake)))
+        };
+        let ways = Arc::new(kept.iter().filter_map(way).collect());
+        *self.ways.write().unwrap_or_else(PoisonError::into_inner) = ways;
+    }
+
+    fn ways(&self) -> Arc<HashMap<EndpointId, Arc<Way>>> {
+        self.ways.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn way(&self, endpoint: EndpointId) -> Option<Arc<Way>> {
+        self.ways.read().unwrap_or_else(PoisonError::into_inner).get(&endpoint).cloned()
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<DeliveryId, Held>> {
@@ -106,8 +141,8 @@ impl Dispatcher {
 
     /// A slot at an endpoint for something that arrives, if one is free and nothing waits for it.
     pub(crate) fn slot(&self, endpoint: EndpointId) -> Option<Slot> {
-        let way = self.ways.get(&endpoint)?;
-        let free = if way.queued.load(Ordering::Relaxed) { None } else { take_slot(way) };
+        let way = self.way(endpoint)?;
+        let free = if way.queued.load(Ordering::Relaxed) { None } else { take_slot(&way) };
         if free.is_none() {
             way.queued.store(true, Ordering::Relaxed);
         }
@@ -116,19 +151,19 @@ impl Dispatcher {
 
     /// The endpoints there is a way to.
     pub(crate) fn endpoints(&self) -> Vec<EndpointId> {
-        self.ways.keys().copied().collect()
+        self.ways().keys().copied().collect()
     }
 
     /// How many deliveries each endpoint could take; at least one is looked for, to know whether any waits.
     fn free(&self) -> Vec<(EndpointId, usize)> {
-        self.ways.iter().map(|(endpoint, way)| (*endpoint, way.slots.available_permits().max(1))).collect()
+        self.ways().iter().map(|(endpoint, way)| (*endpoint, way.slots.available_permits().max(1))).collect()
     }
 
     /// Slots for what has waited. With nothing left to wait, arrivals may pass again.
     fn slots_for(&self, endpoint: EndpointId, waiting: usize) -> Vec<Slot> {
-        let Some(way) = self.ways.get(&endpoint) else { return Vec::new() };
+        let Some(way) = self.way(endpoint) else { return Vec::new() };
         way.queued.store(waiting > 0, Ordering::Relaxed);
-        std::iter::from_fn(|| take_slot(way)).take(waiting).collect()
+        std::iter::from_fn(|| take_slot(&way)).take(waiting).collect()
     }
 }
 

@@ -33,6 +33,10 @@ pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
 
 async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
     if reap {
+        if app.store.is_shared() {
+            // Another server's API may have made one, or removed one.
+            app.refresh_endpoints().await?;
+        }
         app.metrics.tidy();
         let changed = app.store.delivery_reap(app.clock.now(), Reap::RunOut).await?;
         if changed > 0 {

@@ -38,7 +38,7 @@ fn behind_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
 }
 
 /// Whether a URL's host is such an address, written out. Names are checked when they are resolved.
-pub(super) fn names_metadata(url: &url::Url) -> bool {
+pub(crate) fn names_metadata(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(v4)) => is_metadata(v4.into()),
         Some(url::Host::Ipv6(v6)) => is_metadata(v6.into()),

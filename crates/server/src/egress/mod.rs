@@ -7,6 +7,7 @@ mod guard;
 mod slack;
 
 pub(crate) use endpoints::EndpointClient;
+pub(crate) use guard::names_metadata;
 pub(crate) use slack::{CallError, Reply, SlackClient, bearer, is_slacks};
 
 use bytes::{Bytes, BytesMut};

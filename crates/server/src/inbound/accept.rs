@@ -175,9 +175,10 @@ impl Plan {
             None => None,
         };
         let (now, policy) = (app.clock.now(), Policy::of(routing.kind));
+        let all = app.endpoints();
         let endpoints = tenant
             .as_ref()
-            .map(|tenant| recipients(&app.endpoints, tenant, routing.kind, &routing.name))
+            .map(|tenant| recipients(&all, tenant, routing.kind, &routing.name))
             .unwrap_or_default();
         let slots = endpoints.iter().map(|endpoint| app.dispatcher.slot(endpoint.id)).collect::<Vec<_>>();
         let delivery = |(index, slot): (usize, &Option<Slot>)| NewDelivery {

@@ -46,7 +46,8 @@ pub(crate) async fn claim(app: &Arc<App>, request: Request, actor: &str) -> Stor
         return Ok(Claim::Unmatched);
     };
     let tenant = installation.tenant.clone();
-    let endpoints = recipients(&app.endpoints, &tenant, request.kind, &request.name);
+    let all = app.endpoints();
+    let endpoints = recipients(&all, &tenant, request.kind, &request.name);
     let delivery = |(index, id)| NewDelivery {
         id: DeliveryId::generate(now, app.rng.as_ref()),
         endpoint: id,

@@ -36,10 +36,13 @@ const EVENTS: [&str; 14] = [
     "group_deleted",
 ];
 
+/// The name of the gateway's own endpoint.
+pub(crate) const NAME: &str = "tautline";
+
 /// The gateway's own handler.
 pub(crate) fn registered() -> Registered {
     let filters = EVENTS.iter().map(|event| Filter::of(Kind::Event, *event)).collect();
-    Registered { name: "tautline".to_owned(), filters, handler: Arc::new(Upkeep) }
+    Registered { name: NAME.to_owned(), filters, handler: Arc::new(Upkeep) }
 }
 
 struct Upkeep;

@@ -1,17 +1,84 @@
 //! Endpoints.
 
 use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use tautline_core::endpoint::{Declared, Endpoint, Endpoints};
+use tautline_core::delivery::DeadReason;
+use tautline_core::endpoint::{Declared, Endpoint, Endpoints, Kept};
+use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{EndpointId, StoreResult, Timestamp};
 
 use super::database::{Tx, sql};
 use super::failure::Work;
-use super::{PostgresStore, value};
-use crate::columns;
+use super::{PostgresStore, idempotency, value};
+use crate::{columns, sealed};
+
+macro_rules! columns {
+    () => {
+        "id, name, target, url, filters, tenants, is_declared, sealed_secret, created_at"
+    };
+}
+
+macro_rules! in_force {
+    () => {
+        " FROM endpoints WHERE active OR NOT is_declared ORDER BY id"
+    };
+}
 
 #[async_trait]
 impl Endpoints for PostgresStore {
+    async fn endpoint_make(
+        &self,
+        endpoint: Endpoint,
+        secret: SecretString,
+        idempotency: Option<IdempotencyKey>,
+    ) -> StoreResult<Once<()>> {
+        let sealed =
+            self.vault.seal(sealed::endpoint_secret(&endpoint.id), secret.expose_secret().as_bytes());
+        let mut tx = self.database.write().await?;
+        if let Some(before) = idempotency::before(&mut tx, idempotency.as_ref()).await? {
+            return tx.finish(before).await;
+        }
+        let (target, url) = columns::target(&endpoint.target);
+        let make = sql("INSERT INTO endpoints (id, name, target, url, filters, tenants, active, is_declared,
+                          sealed_secret, created_at) VALUES ($1, $2, $3, $4, $5, $6, true, false, $7, $8)")
+        .bind(value::uuid(endpoint.id.as_bytes()))
+        .bind(value::text(&endpoint.name))
+        .bind(target)
+        .bind(url.map(str::to_owned))
+        .bind(columns::filters(&endpoint.filters))
+        .bind(columns::tenants(&endpoint.tenants))
+        .bind(sealed)
+        .bind(endpoint.created_at.as_micros());
+        tx.execute(make).await?;
+        tx.finish(Once::Done(())).await
+    }
+
+    async fn endpoints(&self) -> StoreResult<Vec<Kept>> {
+        let mut tx = self.database.read().await?;
+        let with_secret = |row: &PgRow| Ok((read(row)?, row.try_get::<Option<Vec<u8>>, _>("sealed_secret")?));
+        let found = tx.all(sql(concat!("SELECT ", columns!(), in_force!())), with_secret).await?;
+        tx.finish(()).await?;
+        let open = |(endpoint, sealed): (Endpoint, Option<Vec<u8>>)| {
+            let open = |sealed| sealed::open_endpoint_secret(self.vault.as_ref(), endpoint.id, sealed);
+            Ok(Kept { secret: sealed.as_deref().map(open).transpose()?, endpoint })
+        };
+        found.into_iter().map(open).collect()
+    }
+
+    async fn endpoint_remove(&self, id: EndpointId) -> StoreResult<bool> {
+        let mut tx = self.database.write().await?;
+        let id = value::uuid(id.as_bytes());
+        let remove = sql("DELETE FROM endpoints WHERE id = $1 AND NOT is_declared").bind(id);
+        let is_removed = tx.execute(remove).await? > 0;
+        if is_removed {
+            let end = sql("UPDATE deliveries SET state = 'dead', dead_reason = $1, next_at = NULL
+                           WHERE endpoint_id = $2 AND state = 'ready'");
+            tx.execute(end.bind(DeadReason::Removed.as_str()).bind(id)).await?;
+        }
+        tx.finish(is_removed).await
+    }
     async fn endpoints_declare(
         &self,
         declared: Vec<Declared>,
@@ -21,13 +88,11 @@ impl Endpoints for PostgresStore {
         let mut tx = self.database.write().await?;
         // Replicas that start together declare one after the other.
         tx.script("LOCK TABLE endpoints IN SHARE ROW EXCLUSIVE MODE").await?;
-        tx.execute(sql("UPDATE endpoints SET active = false")).await?;
+        tx.execute(sql("UPDATE endpoints SET active = false WHERE is_declared")).await?;
         for (endpoint, id) in declared.iter().zip(&new_ids) {
             declare(&mut tx, endpoint, *id, now).await?;
         }
-        let active = sql("SELECT id, name, target, url, filters, tenants, created_at FROM endpoints
-                          WHERE active ORDER BY id");
-        let active = tx.all(active, read).await?;
+        let active = tx.all(sql(concat!("SELECT ", columns!(), in_force!())), read).await?;
         tx.finish(active).await
     }
 }
@@ -59,6 +124,7 @@ fn read(row: &PgRow) -> sqlx::Result<Endpoint> {
         target: value::named(row, "target", |target| columns::read_target(target, url.as_deref()))?,
         filters: value::named(row, "filters", columns::read_filters)?,
         tenants: value::named(row, "tenants", columns::read_tenants)?,
+        is_declared: row.try_get("is_declared")?,
         created_at: value::time(row, "created_at")?,
     })
 }

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::installation::CredentialKind;
 use tautline_core::keeping::{ResealCursor, Resealed};
-use tautline_core::{DeliveryId, InstallationId, MessageId, Place, RequestId, TenantId, Vault};
+use tautline_core::{DeliveryId, EndpointId, InstallationId, MessageId, Place, RequestId, TenantId, Vault};
 use uuid::Uuid;
 
 use super::database::{Sql, Tx, sql};
@@ -14,7 +14,7 @@ use crate::limits::RESEAL_PART;
 use crate::sealed;
 
 /// The tables in the order in which they are gone through.
-const TABLES: u8 = 4;
+const TABLES: u8 = 5;
 
 /// Looks at a part of one table; of the credentials, at one tenant's.
 pub(super) async fn part(tx: &mut Tx, vault: &dyn Vault, from: &ResealCursor) -> Work<Resealed> {
@@ -24,6 +24,7 @@ pub(super) async fn part(tx: &mut Tx, vault: &dyn Vault, from: &ResealCursor) ->
         1 => walk.requests(uuid(&from.row)).await?,
         2 => walk.attempts(&from.row).await?,
         3 => walk.messages(uuid(&from.row)).await?,
+        4 => walk.endpoints(uuid(&from.row)).await?,
         _ => None,
     };
     let mut part = walk.part;
@@ -123,6 +124,24 @@ impl Walk<'_> {
                               WHERE delivery_id = $1 AND number = $2 AND sealed_answer = $3");
             let update = update.bind(value::uuid(id.as_bytes())).bind(i64::from(number));
             self.value(sealed::answer(&tenant, &row), &id.to_string(), before, update).await?;
+        }
+        Ok(last)
+    }
+
+    async fn endpoints(&mut self, last: Uuid) -> Work<Option<Vec<u8>>> {
+        let found = sql("SELECT id, sealed_secret FROM endpoints WHERE id > $1 ORDER BY id LIMIT $2");
+        let found = self.tx.all(found.bind(last).bind(RESEAL_PART), |row| {
+            let id = EndpointId::from_bytes(value::id(row, "id")?);
+            Ok((id, row.try_get::<Option<Vec<u8>>, _>("sealed_secret")?))
+        });
+        let found = found.await?;
+        let last = found.last().map(|(id, _)| id.as_bytes().to_vec());
+        self.part.looked_at += found.len() as u64;
+        for (id, before) in found {
+            let Some(before) = before else { continue };
+            let update = sql("UPDATE endpoints SET sealed_secret = $3 WHERE id = $1 AND sealed_secret = $2");
+            let update = update.bind(value::uuid(id.as_bytes()));
+            self.value(sealed::endpoint_secret(&id), &id.to_string(), before, update).await?;
         }
         Ok(last)
     }

@@ -3,7 +3,9 @@
 use rusqlite::{Connection, Row, params};
 use tautline_core::installation::CredentialKind;
 use tautline_core::keeping::{ResealCursor, Resealed};
-use tautline_core::{DeliveryId, InstallationId, MessageId, RequestId, TenantId, Vault, VaultError};
+use tautline_core::{
+    DeliveryId, EndpointId, InstallationId, MessageId, RequestId, TenantId, Vault, VaultError,
+};
 
 use super::failure::Work;
 use super::value;
@@ -24,7 +26,7 @@ type Value = (&'static str, Result<Option<Vec<u8>>, VaultError>, Vec<u8>);
 type Look = fn(&Row<'_>, &dyn Vault) -> rusqlite::Result<Found>;
 
 /// The tables that hold something sealed, in the order in which they are gone through: what is read, and how.
-const TABLES: [(&str, &str, Look); 4] = [
+const TABLES: [(&str, &str, Look); 5] = [
     (
         "credentials",
         "SELECT rowid, tenant_id, installation_id, kind, sealed_token, sealed_refresh_token FROM credentials
@@ -46,6 +48,11 @@ const TABLES: [(&str, &str, Look); 4] = [
         "messages",
         "SELECT seq AS rowid, tenant_id, id, sealed_arguments FROM messages WHERE seq > ? ORDER BY seq LIMIT ?",
         message,
+    ),
+    (
+        "endpoints",
+        "SELECT rowid, id, sealed_secret FROM endpoints WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        endpoint,
     ),
 ];
 
@@ -123,6 +130,14 @@ fn attempt(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {
     });
     let values = values.into_iter().collect();
     Ok(Found { rowid: row.get("rowid")?, name: delivery.to_string(), values })
+}
+
+fn endpoint(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {
+    let id = EndpointId::from_bytes(value::id(row, "id")?);
+    let before: Option<Vec<u8>> = row.get("sealed_secret")?;
+    let values = before
+        .map(|before| ("sealed_secret", sealed::anew(vault, sealed::endpoint_secret(&id), &before), before));
+    Ok(Found { rowid: row.get("rowid")?, name: id.to_string(), values: values.into_iter().collect() })
 }
 
 fn message(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {

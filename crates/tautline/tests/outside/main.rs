@@ -11,6 +11,7 @@ mod dashboard;
 mod dev;
 mod dispatch;
 mod door;
+mod endpoints;
 mod handlers;
 mod home;
 mod house;

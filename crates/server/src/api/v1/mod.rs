@@ -3,6 +3,7 @@
 pub(crate) mod connect_links;
 pub(crate) mod creating;
 pub(crate) mod dashboard_links;
+pub(crate) mod endpoints;
 pub(crate) mod inbox;
 pub(crate) mod installations;
 pub(crate) mod keys;

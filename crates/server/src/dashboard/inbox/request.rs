@@ -116,7 +116,7 @@ fn told(answer: AnswerState) -> &'static str {
 
 /// For a tenant's eyes: where the company's own endpoints are is the company's business.
 fn endpoint_name(app: &App, id: EndpointId) -> String {
-    match app.endpoints.iter().find(|endpoint| endpoint.id == id) {
+    match app.endpoints().iter().find(|endpoint| endpoint.id == id) {
         Some(endpoint) => match &endpoint.target {
             Target::InProcess => format!("{} (in this process)", endpoint.name),
             Target::Slack { .. } => "The product's app".to_owned(),

@@ -20,3 +20,7 @@ CREATE TABLE moved_channels (
   moved_to        text NOT NULL,
   PRIMARY KEY (installation_id, channel)
 );
+
+-- Endpoints that were made by the API, besides those that a server declares when it starts. They are in force whatever
+-- `active` says: an older server, which knows nothing of them, sets that when it starts.
+ALTER TABLE endpoints ADD COLUMN is_declared boolean NOT NULL DEFAULT true;

@@ -66,7 +66,7 @@ pub(crate) struct DeliveryBody {
     state: &'static str,
     /// RFC 3339; while ready.
     next_at: Option<String>,
-    /// `exhausted`, `expired`, `not_repeatable`; when dead.
+    /// `exhausted`, `expired`, `not_repeatable`, `endpoint_removed`; when dead.
     dead_reason: Option<&'static str>,
     attempts: Vec<AttemptBody>,
 }

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{alert, backup, dev, keys, migrate, serve, tenants};
 use crate::config::{Environment, Problems};
+use crate::traces;
 
 /// The Slack channel of a product that has customers.
 #[derive(Parser)]
@@ -78,6 +79,7 @@ pub fn run() -> ExitCode {
             }
         })
     });
+    traces::flush();
     match ended {
         Ok(()) => Exit::Success.into(),
         Err(error) => fail(&error),

@@ -43,3 +43,5 @@ mod logging;
 mod postgres_tools;
 #[cfg(feature = "gateway")]
 mod store;
+#[cfg(feature = "cli")]
+mod traces;

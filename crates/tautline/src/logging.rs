@@ -1,10 +1,13 @@
-//! The log: to standard error, as text or as JSON.
+//! The log: to standard error, as text or as JSON. And traces, to whoever gathers them.
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::config::{Environment, Problems};
+use crate::traces;
 
 /// Starts logging as `TAUTLINE_LOG` and `TAUTLINE_LOG_FORMAT` say.
 pub(crate) fn start(environment: &Environment, default: &str) -> Result<(), Problems> {
@@ -20,15 +23,16 @@ pub(crate) fn start(environment: &Environment, default: &str) -> Result<(), Prob
         EnvFilter::new(default)
     });
     let on_terminal = std::io::stderr().is_terminal();
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(on_terminal).with_writer(std::io::stderr);
-    match format.as_deref() {
-        None | Some("text") => log.init(),
-        Some("json") => log.json().init(),
+    let log = tracing_subscriber::fmt::layer().with_ansi(on_terminal).with_writer(std::io::stderr);
+    let log = match format.as_deref() {
+        None | Some("text") => log.boxed(),
+        Some("json") => log.json().boxed(),
         Some(_) => {
             problems.add("TAUTLINE_LOG_FORMAT is not text or json");
-            log.init();
+            log.boxed()
         }
-    }
+    };
+    let traces = traces::layer(environment, &mut problems);
+    tracing_subscriber::registry().with(log.with_filter(filter)).with(traces).init();
     problems.or(())
 }

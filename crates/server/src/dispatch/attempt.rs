@@ -8,6 +8,8 @@ use tautline_core::limits;
 use tautline_core::schedule::{self, Next};
 use tautline_slack::request::Shortfall;
 use tokio::sync::oneshot;
+use tracing::field::Empty;
+use tracing::{Instrument as _, debug_span};
 
 use super::{Ear, HandlerCall, Slot, Via, late};
 use crate::app::App;
@@ -33,7 +35,11 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
     if leased.attempt == 1 {
         app.metrics.handed_over(started_at.since(leased.request.received_at));
     }
-    let result = ask(&app, &leased, &slot, &ear).await;
+    let span =
+        debug_span!("attempt", request = %leased.request.id, attempt = leased.attempt, outcome = Empty);
+    let result = ask(&app, &leased, &slot, &ear).instrument(span.clone()).await;
+    span.record("outcome", outcome(&result));
+    drop(span);
     // The slot is free as soon as the endpoint is: what follows is our own business.
     drop(slot);
     let ended_at = app.clock.now();

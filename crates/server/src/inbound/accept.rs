@@ -12,6 +12,7 @@ use tautline_core::{DeliveryId, RequestId, StoreResult, TenantId, limits};
 use tautline_slack::request::Shortfall;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument as _, debug_span};
 
 use super::{Arrived, held};
 use crate::app::App;
@@ -31,7 +32,7 @@ pub(super) async fn accept(app: Arc<App>, arrived: Arrived, deadline: Instant) -
     let (committed, mut is_committed) = oneshot::channel();
     let (say, said) = oneshot::channel();
     let slack = Slack { committed, say, _place: place };
-    app.clone().tasks.spawn(take(app, arrived, deadline, slack));
+    app.clone().tasks.spawn(take(app, arrived, deadline, slack).in_current_span());
     let in_time = match timeout_at(commit_by, &mut is_committed).await {
         Ok(committed) => committed.is_ok(),
         Err(_) => {
@@ -80,7 +81,8 @@ async fn take(app: Arc<App>, arrived: Arrived, deadline: Instant, slack: Slack) 
     // Slack's ear is there before the commit: the sweep may take a delivery the moment it is stored.
     let wait = (plan.incoming.answer == AnswerState::Waiting).then(|| plan.listen(&app, deadline));
     let begun = Instant::now();
-    match app.store.request_accept(plan.incoming.clone()).await {
+    let committing = app.store.request_accept(plan.incoming.clone());
+    match committing.instrument(debug_span!("commit")).await {
         Err(error) => {
             tracing::error!(error = %chain(&error), "a request could not be stored; Slack is told so");
         }
@@ -137,7 +139,7 @@ fn hand_over(app: &Arc<App>, plan: Plan) {
             request: incoming.request.clone(),
         };
         let held = if delivery.answers { held.take() } else { None };
-        app.tasks.spawn(attempt(app.clone(), leased, slot, held));
+        app.tasks.spawn(attempt(app.clone(), leased, slot, held).in_current_span());
     }
 }
 

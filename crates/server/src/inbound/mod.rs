@@ -21,6 +21,8 @@ use tautline_core::limits;
 use tautline_slack::request::{Inbound, Kind, Routing, is_ssl_check, read};
 use tautline_slack::signing;
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, debug_span};
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -50,7 +52,7 @@ macro_rules! mounts {
                 security(()),
             )]
             pub(crate) async fn $name(state: State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-                receive(state, headers, body).await
+                receive(state, headers, body).instrument(debug_span!("inbound", kind = Empty)).await
             }
         )*
     };
@@ -69,6 +71,7 @@ async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
         Ok(Passed::Answered(response)) => return response,
         Ok(Passed::Request(verified, routing)) => {
             let kind = routing.kind;
+            Span::current().record("kind", kind.as_str());
             let arrived = Arrived { verified, routing, retry_reason: retry_reason(&headers) };
             let response = accept::accept(app.clone(), arrived, deadline).await;
             app.metrics.answered(kind, begun.elapsed());

@@ -14,6 +14,7 @@ use tautline_slack::Refusal;
 use tautline_slack::message::{self, PostMessage, may_have_been_posted};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug_span};
 
 use crate::app::App;
 use crate::egress::CallError;
@@ -84,7 +85,10 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     let is_late = started_at.after(limits::SLACK_TIMEOUT) > leased_until;
     let result = match is_late {
         true => SendResult::NotReached("the gateway was held up".to_owned()),
-        false => post(&app, &claimed).await,
+        false => {
+            let span = debug_span!("send", message = %claimed.id, attempt = claimed.attempt);
+            post(&app, &claimed).instrument(span).await
+        }
     };
     drop(permit);
     // Somebody else may be waiting for the place.

@@ -55,3 +55,24 @@ async fn failures_that_near_slacks_limit_are_said_aloud() {
     }
     gateway.process.wait_for("at 95 % Slack switches the events off");
 }
+
+#[tokio::test]
+async fn traces_go_to_whoever_gathers_them_and_name_no_tenant() {
+    let slack = Slack::start().await;
+    let receiver = Receiver::start(slack.address.port(3000), Reply::Say(OK)).await;
+    let gatherer = Receiver::start(slack.address.port(4318), Reply::Say(OK)).await;
+    let gateway = GatewaySetup::of(&slack)
+        .with("TAUTLINE_FORWARD_URL", &receiver.url)
+        .with("TAUTLINE_FORWARD_SECRET", "app-secret")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://{}", slack.address.port(4318)))
+        .with("OTEL_BSP_SCHEDULE_DELAY", "100")
+        .start();
+    let key = gateway.tenant("acme").await;
+    Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
+    slack.say("hello").await;
+    let told = |text: &str| gatherer.received().iter().any(|got| got.text().contains(text));
+    let all =
+        async || ["inbound", "commit", "attempt", "answered"].iter().all(|span| told(span)).then_some(());
+    eventually("the way of a request is traced", all).await;
+    assert!(!told("acme"), "no tenant is named");
+}

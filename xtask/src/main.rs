@@ -29,8 +29,15 @@ enum Task {
     },
     /// Check formatting, lints, licences and dependencies.
     Lint,
-    /// The long versions of tests: 200 kills under load, on each store.
-    Soak,
+    /// The long versions of tests: 200 kills under load on each store, ten minutes of fuzzing for each target.
+    Soak {
+        /// Fuzz, and nothing else.
+        #[arg(long)]
+        fuzz: bool,
+        /// How long each target is fuzzed, in seconds.
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+    },
     /// Measure, beside others: everything about speed. Writes docs/performance.md.
     #[command(subcommand)]
     Bench(Bench),
@@ -58,7 +65,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Setup => setup::setup(),
         Task::Test { filter } => test::test(&filter),
-        Task::Soak => test::soak(),
+        Task::Soak { fuzz, seconds } => test::soak(fuzz, seconds),
         Task::Bench(Bench::Inbound { arguments }) => bench::inbound(&arguments),
         Task::Bench(Bench::HandOver { arguments }) => bench::hand_over(&arguments),
         Task::Lint => lint::lint(),

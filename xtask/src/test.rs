@@ -1,8 +1,8 @@
 //! `cargo xtask test`: all tests, offline once `setup` has run.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::run::{cargo, run, say};
+use crate::run::{cargo, first_line, run, say};
 use crate::setup;
 
 pub(crate) fn test(filter: &[String]) -> Result<()> {
@@ -22,7 +22,10 @@ pub(crate) fn test(filter: &[String]) -> Result<()> {
 }
 
 /// The long versions.
-pub(crate) fn soak() -> Result<()> {
+pub(crate) fn soak(only_fuzz: bool, seconds: u32) -> Result<()> {
+    if only_fuzz {
+        return fuzz(seconds);
+    }
     for store in ["sqlite", "postgres"] {
         say(&format!("200 kills under load, on {store}"));
         let killed = [
@@ -36,6 +39,21 @@ pub(crate) fn soak() -> Result<()> {
             "again_and_again",
         ];
         run(cargo(&killed).env("TAUTLINE_TEST_STORE", store).env("TAUTLINE_TEST_KILLS", "200"))?;
+    }
+    fuzz(seconds)
+}
+
+/// Slack's headers, forms and JSON, as a fuzzer thinks them up.
+fn fuzz(seconds: u32) -> Result<()> {
+    if first_line("cargo", &["fuzz", "--version"]).is_none() {
+        bail!("fuzzing needs cargo-fuzz: cargo install cargo-fuzz --locked");
+    }
+    for target in ["signature", "form", "json"] {
+        say(&format!("{seconds} s of fuzzing: {target}"));
+        let limit = format!("-max_total_time={seconds}");
+        let fuzz = ["fuzz", "run", "--fuzz-dir", "crates/slack/fuzz", "--sanitizer", "none", target, "--"];
+        // Coverage is an unstable option of the compiler; the code is safe Rust, so no sanitizer is needed.
+        run(cargo(&fuzz).arg(limit).env("RUSTC_BOOTSTRAP", "1"))?;
     }
     Ok(())
 }

@@ -187,6 +187,10 @@ pub trait Inbox {
         page: PageRequest,
     ) -> StoreResult<Page<RequestSummary>>;
 
+    /// Takes one of the [`limits::RESPONSES`](crate::limits::RESPONSES) answers that a request's `response_url` has.
+    /// False: there is none left.
+    async fn request_respond(&self, tenant: &TenantId, id: RequestId) -> StoreResult<bool>;
+
     /// Gives an unclaimed request, as it is with its new owner, to that tenant, with deliveries. False: it is not
     /// there, or no longer unclaimed; nothing was changed.
     async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool>;

@@ -118,6 +118,9 @@ pub const EVENT_SHARE_LEAST: u32 = 100;
 /// The pause between two such words.
 pub const EVENT_SHARE_PAUSE: Duration = Duration::from_secs(10 * 60);
 
+/// Answers that a `response_url` takes. Source: docs.slack.dev, interactivity/handling-user-interaction.
+pub const RESPONSES: u32 = 5;
+
 /// How long what Slack sent, what endpoints answered and what was said to Slack is kept, sealed.
 pub const BODY_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How long it is on record that there was something.

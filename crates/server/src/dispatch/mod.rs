@@ -149,6 +149,14 @@ impl Dispatcher {
         free
     }
 
+    /// Something was stored for an endpoint without a slot. If it could take more, as after a start or at the end of a
+    /// backlog, the sweep comes at once and sees whether anything else waits.
+    pub(crate) fn nudge(&self, endpoint: EndpointId) {
+        if self.way(endpoint).is_some_and(|way| way.slots.available_permits() > 0) {
+            self.wake.notify_one();
+        }
+    }
+
     /// The endpoints there is a way to.
     pub(crate) fn endpoints(&self) -> Vec<EndpointId> {
         self.ways().keys().copied().collect()

@@ -130,7 +130,10 @@ async fn hold(app: &Arc<App>, plan: Plan, wait: held::Wait, slack: Slack) {
 fn hand_over(app: &Arc<App>, plan: Plan) {
     let Plan { incoming, slots, mut held, .. } = plan;
     for (delivery, slot) in incoming.deliveries.iter().zip(slots) {
-        let Some(slot) = slot else { continue };
+        let Some(slot) = slot else {
+            app.dispatcher.nudge(delivery.endpoint);
+            continue;
+        };
         let leased = Leased {
             id: delivery.id,
             endpoint: delivery.endpoint,

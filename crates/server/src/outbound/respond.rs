@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use serde_json::Value;
 use tautline_core::inbox::Request;
-use tautline_core::limits;
+use tautline_core::{StoreError, limits};
 use tautline_slack::request::response_url;
 use url::Url;
 
@@ -20,6 +20,10 @@ pub(crate) enum RespondError {
     NotSlacks,
     #[error("the response_url has ended: it lives for 30 minutes")]
     Ended,
+    #[error("the response_url has had its five answers: say more with a message")]
+    UsedUp,
+    #[error("the store is unavailable")]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Call(#[from] CallError),
 }
@@ -34,6 +38,11 @@ pub(crate) async fn respond(app: &App, request: &Request, words: &Value) -> Resu
     }
     if app.clock.now().since(request.received_at) > limits::INTERACTION_LIFE {
         return Err(RespondError::Ended);
+    }
+    let Some(tenant) = &request.tenant else { return Err(RespondError::None) };
+    // Counted before it is said: after a crash one is lost rather than Slack asked once too often.
+    if !app.store.request_respond(tenant, request.id).await? {
+        return Err(RespondError::UsedUp);
     }
     Ok(app.slack.respond(url, words).await?)
 }

@@ -94,7 +94,10 @@ impl Origin {
         let Some(installed) = text(json, "/view/app_installed_team_id") else {
             return Self::at(app, acting_team, acting_org, org_wide);
         };
-        let is_ours = acting_team.is_none_or(|team| team == installed) || is_org(installed);
+        // Within an org people of any of its workspaces act, so that the team says little there. That it is our org
+        // Slack says by naming no team, which it does for org-wide installations alone.
+        let is_within_org = org_wide && text(json, "/team/id").is_none();
+        let is_ours = acting_team.is_none_or(|team| team == installed) || is_org(installed) || is_within_org;
         Self::at(app, Some(installed), acting_org.filter(|_| is_ours), org_wide)
     }
 

@@ -168,6 +168,20 @@ fn a_modal_of_an_org_install_may_name_the_org_in_the_teams_place() {
 }
 
 #[test]
+fn a_modal_of_an_org_install_is_the_orgs_whichever_of_its_workspaces_it_was_closed_in() {
+    let closed = |team: Value, wide: bool| {
+        interaction(&json!({
+            "type": "view_closed", "api_app_id": "A1", "team": team, "user": { "team_id": "T-second" },
+            "enterprise": { "id": "E1" }, "is_enterprise_install": wide,
+            "view": { "team_id": "T-first", "app_installed_team_id": "T-first" },
+        }))
+    };
+    assert_eq!(closed(Value::Null, true).origin.places(), ["E1"]);
+    let elsewhere = json!({ "id": "T-second", "enterprise_id": "E1" });
+    assert_eq!(closed(elsewhere, false).origin.places(), ["T-first"], "somebody else's org");
+}
+
+#[test]
 fn an_org_install_without_team_is_looked_up_by_org() {
     let read = interaction(&json!({
         "type": "shortcut", "team": null, "user": { "team_id": "T1" },

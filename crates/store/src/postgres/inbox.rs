@@ -8,7 +8,7 @@ use tautline_core::delivery::NewDelivery;
 use tautline_core::inbox::{
     Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
 };
-use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
+use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp, limits};
 use tautline_slack::request::Kind;
 use uuid::Uuid;
 
@@ -52,6 +52,17 @@ impl Inbox for PostgresStore {
             deliveries::give_up(&mut tx, tenant, id).await?;
         }
         tx.finish(()).await
+    }
+
+    async fn request_respond(&self, tenant: &TenantId, id: RequestId) -> StoreResult<bool> {
+        let mut tx = self.database.write().await?;
+        let take = sql("UPDATE inbox SET responses = responses + 1
+                        WHERE id = $1 AND tenant_id = $2 AND responses < $3")
+        .bind(value::uuid(id.as_bytes()))
+        .bind(tenant.to_string())
+        .bind(i64::from(limits::RESPONSES));
+        let taken = tx.execute(take).await?;
+        tx.finish(taken > 0).await
     }
 
     async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool> {

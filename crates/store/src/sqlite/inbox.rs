@@ -7,7 +7,7 @@ use tautline_core::delivery::NewDelivery;
 use tautline_core::inbox::{
     Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
 };
-use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
+use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp, limits};
 
 use tautline_slack::request::Kind;
 
@@ -65,6 +65,19 @@ impl Inbox for SqliteStore {
             Ok(())
         });
         recorded.await
+    }
+
+    async fn request_respond(&self, tenant: &TenantId, id: RequestId) -> StoreResult<bool> {
+        let tenant = tenant.clone();
+        let taken = self.writer.write(move |connection| {
+            let taken = connection
+                .prepare_cached(
+                    "UPDATE inbox SET responses = responses + 1 WHERE id = ? AND tenant_id = ? AND responses < ?",
+                )?
+                .execute(params![id.as_bytes(), tenant.as_str(), limits::RESPONSES])?;
+            Ok(taken > 0)
+        });
+        taken.await
     }
 
     async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool> {

@@ -87,6 +87,16 @@ pub async fn a_retry_is_counted_with_the_first(scene: &Scene) {
     assert_eq!(scene.stands(id).await.retries, retries(0, "connection_failed"));
 }
 
+pub async fn a_response_url_has_five_answers(scene: &Scene) {
+    let id = scene.accept(Kind::Command, "/deploy").await.request.id;
+    let respond = async |tenant| scene.store.request_respond(tenant, id).await.unwrap();
+    assert!(!respond(&scene.globex).await, "another tenant's");
+    for number in 1..=5 {
+        assert!(respond(&scene.acme).await, "answer {number}");
+    }
+    assert!(!respond(&scene.acme).await);
+}
+
 pub async fn an_unclaimed_request_is_claimed_once(scene: &Scene) {
     let unclaimed = scene.incoming(None, Kind::Event, "early", NOW);
     let id = unclaimed.request.id;

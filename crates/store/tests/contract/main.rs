@@ -55,6 +55,7 @@ on_every_engine! {
         hostile_text_comes_back_as_it_went,
         every_text_may_hold_anything,
         a_retry_is_counted_with_the_first,
+        a_response_url_has_five_answers,
         an_unclaimed_request_is_claimed_once,
         a_replayed_request_is_due_again,
         another_tenants_requests_are_none,

@@ -2,6 +2,8 @@
 ALTER TABLE seen ADD COLUMN request_id BLOB;
 ALTER TABLE inbox ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE inbox ADD COLUMN retry_reason TEXT;
+-- How often something was said to its response_url: Slack takes five answers.
+ALTER TABLE inbox ADD COLUMN responses INTEGER NOT NULL DEFAULT 0;
 -- The message that an event is about, as channel/ts: a mention comes as app_mention and as message.
 ALTER TABLE inbox ADD COLUMN message TEXT;
 

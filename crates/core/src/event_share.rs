@@ -65,6 +65,12 @@ impl EventShare {
         Some(share)
     }
 
+    /// Whether anything was answered with a 2xx in the last hour.
+    pub fn has_answered(&self, now: Timestamp) -> bool {
+        let Share { failed, all } = self.share(now);
+        failed < all
+    }
+
     /// The share of the last hour.
     pub fn share(&self, now: Timestamp) -> Share {
         let oldest = now.as_micros() / MINUTE_US - MINUTES as i64;

@@ -164,6 +164,15 @@ pub struct RequestFilter {
     pub since: Option<Timestamp>,
 }
 
+/// Which dead deliveries are made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revive {
+    /// Those that surely were not done: the endpoint was down, or they waited too long.
+    Undone,
+    /// Also those that may have run, of kinds that must not run twice: somebody has looked at this very request.
+    All,
+}
+
 /// The store's record of requests.
 #[async_trait]
 pub trait Inbox {
@@ -195,12 +204,13 @@ pub trait Inbox {
     /// there, or no longer unclaimed; nothing was changed.
     async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool>;
 
-    /// Has the dead deliveries of a request made again: due at once, and worth it until `expires_at`. How many those
-    /// are. Their attempts go on counting.
+    /// Has dead deliveries of a request made again: due at once, and worth it until `expires_at`. How many those are.
+    /// Their attempts go on counting. None where the body is forgotten, or the endpoint was removed.
     async fn request_replay(
         &self,
         tenant: &TenantId,
         id: RequestId,
+        which: Revive,
         now: Timestamp,
         expires_at: Timestamp,
     ) -> StoreResult<u64>;

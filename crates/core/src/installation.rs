@@ -31,6 +31,13 @@ pub struct Installation {
     pub updated_at: Timestamp,
 }
 
+impl Installation {
+    /// Whether this is the installation that an origin means, once it was found at one of its places.
+    pub fn is_meant_by(&self, origin: &Origin) -> bool {
+        origin.granted.as_ref().is_none_or(|team| self.granted_teams.contains(team))
+    }
+}
+
 /// What Slack tells of an installation. No secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {

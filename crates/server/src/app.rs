@@ -25,6 +25,8 @@ pub(crate) struct App {
     pub(crate) slack: SlackClient,
     /// Who gets requests; see [`App::endpoints`].
     pub(crate) endpoints: RwLock<Arc<Vec<Endpoint>>>,
+    /// Held from reading to taking over: of two refreshes the later reading must win.
+    pub(crate) refreshing: tokio::sync::Mutex<()>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) sender: Sender,
     /// Places for requests that wait for the store: what they hold in memory is bounded.
@@ -42,12 +44,16 @@ impl App {
         self.endpoints.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes over what the store says: endpoints come and go by the API, of this server or of another.
+    /// Takes over what the store says of those that the API made, at this server or at another. What is declared is
+    /// this process's own affair: another that started since may declare other things.
     pub(crate) async fn refresh_endpoints(&self) -> StoreResult<()> {
-        let kept = self.store.endpoints().await?;
-        self.dispatcher.keep_ways(&kept);
-        let endpoints = Arc::new(kept.into_iter().map(|kept| kept.endpoint).collect());
-        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
+        let _one_at_a_time = self.refreshing.lock().await;
+        let made = self.store.endpoints().await?.into_iter().filter(|kept| !kept.endpoint.is_declared);
+        let made = made.collect::<Vec<_>>();
+        self.dispatcher.keep_ways(&made);
+        let declared = self.endpoints().iter().filter(|known| known.is_declared).cloned().collect::<Vec<_>>();
+        let all = declared.into_iter().chain(made.into_iter().map(|kept| kept.endpoint)).collect();
+        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
         Ok(())
     }
 

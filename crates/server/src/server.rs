@@ -78,6 +78,7 @@ impl Server {
             rng,
             slack,
             endpoints: RwLock::new(Arc::new(endpoints)),
+            refreshing: tokio::sync::Mutex::default(),
             dispatcher,
             sender,
             accepting,

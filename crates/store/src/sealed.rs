@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use tautline_core::delivery::Leased;
+use tautline_core::endpoint::{Endpoint, Kept};
 use tautline_core::inbox::Request;
 use tautline_core::installation::CredentialKind;
 use tautline_core::outbox::Claimed;
@@ -39,14 +40,16 @@ pub(crate) fn endpoint_secret(id: &EndpointId) -> Place<'_> {
     Place { tenant: None, table: "endpoints", row: id.as_bytes(), field: "secret" }
 }
 
-/// Opens an endpoint's secret.
-pub(crate) fn open_endpoint_secret(
-    vault: &dyn Vault,
-    id: EndpointId,
-    sealed: &[u8],
-) -> StoreResult<SecretString> {
-    let secret = open(vault, endpoint_secret(&id), sealed, || id.to_string())?;
-    Ok(String::from_utf8_lossy(&secret).into_owned().into())
+/// An endpoint with its secret. One that does not open is left out, and said: the others must not suffer for it.
+pub(crate) fn kept(vault: &dyn Vault, endpoint: Endpoint, sealed: Option<Vec<u8>>) -> Kept {
+    let open = |sealed: Vec<u8>| match vault.open(endpoint_secret(&endpoint.id), &sealed) {
+        Ok(secret) => Some(String::from_utf8_lossy(secret.expose_secret()).into_owned().into()),
+        Err(error) => {
+            tracing::error!(endpoint = %endpoint.id, %error, "nothing goes to an endpoint whose secret does not open");
+            None
+        }
+    };
+    Kept { secret: sealed.and_then(open), endpoint }
 }
 
 /// The name of a credential's row.

@@ -39,6 +39,8 @@ pub(crate) struct Dispatcher {
 /// The way to one endpoint.
 pub(crate) struct Way {
     via: Via,
+    /// Of an endpoint that this process declares.
+    is_declared: bool,
     slots: Arc<Semaphore>,
     /// Something was stored without a slot. Until it had its turn, nobody passes it by the fast path.
     queued: AtomicBool,
@@ -46,10 +48,10 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    fn new(via: Via, wake: &Arc<Notify>) -> Arc<Self> {
+    fn new(via: Via, is_declared: bool, wake: &Arc<Notify>) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(limits::IN_FLIGHT_PER_ENDPOINT));
         // What the last run left has its turn first.
-        Arc::new(Self { via, slots, queued: AtomicBool::new(true), wake: wake.clone() })
+        Arc::new(Self { via, is_declared, slots, queued: AtomicBool::new(true), wake: wake.clone() })
     }
 }
 
@@ -93,13 +95,13 @@ impl Dispatcher {
                 }
                 Target::Slack { url } => Via::Slack { url: url.clone(), secret: secret?.clone() },
             };
-            Some((endpoint.id, Way::new(via, &wake)))
+            Some((endpoint.id, Way::new(via, true, &wake)))
         };
         let ways = RwLock::new(Arc::new(endpoints.iter().filter_map(way).collect()));
         Self { ways, client, wake, held: Mutex::default() }
     }
 
-    /// Makes the ways to endpoints that are new, and gives up those that are gone. What is under way goes on.
+    /// Makes the ways to endpoints that the API made since, and gives up those that it removed. What is under way goes on.
     pub(crate) fn keep_ways(&self, kept: &[Kept]) {
         let before = self.ways();
         let way = |kept: &Kept| {
@@ -111,9 +113,11 @@ impl Dispatcher {
                 return None;
             };
             let secret = SigningSecret::new(secret.expose_secret())?;
-            Some((id, Way::new(Via::Slack { url: url.clone(), secret }, &self.wake)))
+            Some((id, Way::new(Via::Slack { url: url.clone(), secret }, false, &self.wake)))
         };
-        let ways = Arc::new(kept.iter().filter_map(way).collect());
+        let made = kept.iter().filter_map(way);
+        let declared = before.iter().filter(|(_, way)| way.is_declared).map(|(id, way)| (*id, way.clone()));
+        let ways = Arc::new(declared.chain(made).collect());
         *self.ways.write().unwrap_or_else(PoisonError::into_inner) = ways;
     }
 
@@ -170,7 +174,9 @@ impl Dispatcher {
     /// Slots for what has waited. With nothing left to wait, arrivals may pass again.
     fn slots_for(&self, endpoint: EndpointId, waiting: usize) -> Vec<Slot> {
         let Some(way) = self.way(endpoint) else { return Vec::new() };
-        way.queued.store(waiting > 0, Ordering::Relaxed);
+        // Fewer than could be taken: these are all.
+        let is_more = waiting >= way.slots.available_permits().max(1);
+        way.queued.store(is_more, Ordering::Relaxed);
         std::iter::from_fn(|| take_slot(&way)).take(waiting).collect()
     }
 }

@@ -35,7 +35,9 @@ async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
     if reap {
         if app.store.is_shared() {
             // Another server's API may have made one, or removed one.
-            app.refresh_endpoints().await?;
+            if let Err(error) = app.refresh_endpoints().await {
+                tracing::error!(error = %chain(&error), "endpoints of other servers cannot be read; going by the last");
+            }
         }
         app.metrics.tidy();
         let changed = app.store.delivery_reap(app.clock.now(), Reap::RunOut).await?;

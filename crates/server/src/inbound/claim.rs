@@ -25,6 +25,8 @@ pub(crate) enum Claim {
     Expired,
     /// It still matches no installation.
     Unmatched,
+    /// It would be nobody's to handle.
+    NoEndpoint,
     /// Somebody else was faster.
     Gone,
 }
@@ -48,6 +50,9 @@ pub(crate) async fn claim(app: &Arc<App>, request: Request, actor: &str) -> Stor
     let tenant = installation.tenant.clone();
     let all = app.endpoints();
     let endpoints = recipients(&all, &tenant, request.kind, &request.name);
+    if endpoints.is_empty() {
+        return Ok(Claim::NoEndpoint);
+    }
     let delivery = |(index, id)| NewDelivery {
         id: DeliveryId::generate(now, app.rng.as_ref()),
         endpoint: id,

@@ -79,7 +79,11 @@ async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
         }
         Err(refusal) => {
             metrics::rejected(refusal.reason());
-            // Whatever it was meant to be, Slack counts it among its events.
+            if matches!(refusal, TurnedAway::NotSlack) && app.event_share().has_answered(app.clock.now()) {
+                // A stranger: Slack's own requests pass.
+                return refusal.into_response();
+            }
+            // Perhaps Slack's, and perhaps an event: a wrong secret shows in nothing else.
             (Kind::Event, refusal.into_response())
         }
     };

@@ -108,7 +108,7 @@ impl Told<'_> {
         let now = app.clock.now();
         let removed = app.store.installation_remove(tenant, *installation, self.at, now).await;
         if !removed.map_err(|error| chain(&error))? {
-            tracing::info!(%tenant, %installation, "it was connected again since; it stays");
+            tracing::info!(%tenant, %installation, "nothing to end: that was done before, or it was connected again since");
             return Ok(());
         }
         tracing::warn!(%tenant, %installation, "Slack ended the installation: its tokens are erased");
@@ -119,7 +119,11 @@ impl Told<'_> {
             action: AuditAction::Removed,
             subject: installation.to_string(),
         };
-        app.store.audit_append(vec![entry]).await.map_err(|error| chain(&error))
+        // It is ended: a missing entry is an error for the log, and no reason to ask again.
+        if let Err(error) = app.store.audit_append(vec![entry]).await {
+            tracing::error!(error = %chain(&error), "the audit lacks an entry");
+        }
+        Ok(())
     }
 
     /// `tokens` holds the ids of *users*, not tokens; either list may be missing.
@@ -142,8 +146,7 @@ impl Told<'_> {
             Ok(_) => Ok(false),
             Err(CallError::Refused(Refusal::Error(word))) => match word.as_str() {
                 "invalid_auth" | "account_inactive" | "token_revoked" | "team_disabled" => Ok(true),
-                // It only wants to be renewed.
-                "token_expired" => Ok(false),
+                // `token_expired` among them: it says nothing of the installation. Asked again later.
                 _ => Err(format!("auth.test answered {word:?}")),
             },
             Err(error) => Err(error.to_string()),

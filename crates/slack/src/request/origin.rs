@@ -22,6 +22,9 @@ pub struct Origin {
     pub enterprise: Option<EnterpriseId>,
     /// Slack says that the app is installed in the org as a whole.
     pub is_enterprise_install: bool,
+    /// The workspace in which the app is used, where Slack names the org of whoever acts and not surely ours: then the
+    /// org counts only if its installation was granted this workspace.
+    pub granted: Option<TeamId>,
 }
 
 /// The unique name of an installation: `A…/T…`, or org-wide `A…/E…`.
@@ -66,6 +69,7 @@ impl Origin {
             team: text(place, "/team_id").map(TeamId::new),
             enterprise: text(place, "/enterprise_id").map(EnterpriseId::new),
             is_enterprise_install: is_true(place.get("is_enterprise_install")),
+            granted: None,
         }
     }
 
@@ -81,6 +85,7 @@ impl Origin {
             team: team.filter(filled).map(TeamId::new),
             enterprise: org.filter(filled).map(EnterpriseId::new),
             is_enterprise_install: org_wide,
+            granted: None,
         }
     }
 
@@ -94,11 +99,16 @@ impl Origin {
         let Some(installed) = text(json, "/view/app_installed_team_id") else {
             return Self::at(app, acting_team, acting_org, org_wide);
         };
-        // Within an org people of any of its workspaces act, so that the team says little there. That it is our org
-        // Slack says by naming no team, which it does for org-wide installations alone.
-        let is_within_org = org_wide && text(json, "/team/id").is_none();
-        let is_ours = acting_team.is_none_or(|team| team == installed) || is_org(installed) || is_within_org;
-        Self::at(app, Some(installed), acting_org.filter(|_| is_ours), org_wide)
+        if acting_team.is_none_or(|team| team == installed) || is_org(installed) {
+            return Self::at(app, Some(installed), acting_org, org_wide);
+        }
+        // Of an org-wide installation people of any of the org's workspaces make use, and Slack names no team. Whether
+        // the org it names is ours or that of a stranger in a shared channel, the payload does not tell.
+        if org_wide && text(json, "/team/id").is_none() && acting_org.is_some() {
+            let granted = Some(TeamId::new(installed));
+            return Self { granted, ..Self::at(app, None, acting_org, true) };
+        }
+        Self::at(app, Some(installed), None, org_wide)
     }
 
     /// Slack sometimes puts an org's id into a team's field; the letter tells them apart.
@@ -110,7 +120,7 @@ impl Origin {
         let enterprise = org.map(EnterpriseId::new);
         // Without an org to look under, the claim could only lead to no installation at all.
         let is_enterprise_install = org_wide && enterprise.is_some();
-        Self { app, team: team.map(TeamId::new), enterprise, is_enterprise_install }
+        Self { app, team: team.map(TeamId::new), enterprise, is_enterprise_install, granted: None }
     }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::TeamId;
 use crate::signing::{self, SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER};
 
 const JSON: &str = "application/json";
@@ -176,7 +177,12 @@ fn a_modal_of_an_org_install_is_the_orgs_whichever_of_its_workspaces_it_was_clos
             "view": { "team_id": "T-first", "app_installed_team_id": "T-first" },
         }))
     };
-    assert_eq!(closed(Value::Null, true).origin.places(), ["E1"]);
+    let within = closed(Value::Null, true).origin;
+    assert_eq!(
+        (within.places(), within.granted.clone()),
+        (vec!["E1"], Some(TeamId::new("T-first"))),
+        "if the org granted it"
+    );
     let elsewhere = json!({ "id": "T-second", "enterprise_id": "E1" });
     assert_eq!(closed(elsewhere, false).origin.places(), ["T-first"], "somebody else's org");
 }

@@ -56,8 +56,8 @@ impl Together for Accepting {
                 tx.execute(self.deliver(&stored)).await?;
             }
         }
-        for retry in again {
-            tx.execute(count_retry(&retry.incoming)).await?;
+        if !again.is_empty() {
+            tx.execute(count_retries(&again)).await?;
         }
         Ok(outcomes)
     }
@@ -78,12 +78,19 @@ fn see(all: &[Arc<Accept>]) -> Sql {
     .bind(ids)
 }
 
-/// Slack sent it again. What it was stored as may be gone by age: then nobody counts.
-fn count_retry(incoming: &Incoming) -> Sql {
-    sql("UPDATE inbox SET retries = retries + 1, retry_reason = coalesce($1, retry_reason)
-         WHERE id = (SELECT request_id FROM seen WHERE key = $2)")
-    .bind(value::text_opt(incoming.retry_reason.as_deref()))
-    .bind(incoming.seen.0.to_vec())
+/// Slack sent them again. What they were stored as may be gone by age: then nobody counts. In the order of the ids, as
+/// another replica may count the same.
+fn count_retries(again: &[&Accept]) -> Sql {
+    let keys = again.iter().map(|accept| accept.incoming.seen.0.to_vec()).collect::<Vec<_>>();
+    let reasons = again.iter().map(|accept| value::text_opt(accept.incoming.retry_reason.as_deref()));
+    sql("WITH again AS (
+           SELECT s.request_id, count(*) AS times, max(t.reason) AS reason
+           FROM unnest($1::bytea[], $2::text[]) AS t (key, reason) JOIN seen s ON s.key = t.key GROUP BY 1),
+         held AS (SELECT i.id FROM inbox i JOIN again a ON a.request_id = i.id ORDER BY i.id FOR UPDATE OF i)
+         UPDATE inbox i SET retries = i.retries + a.times, retry_reason = coalesce(a.reason, i.retry_reason)
+         FROM again a, held WHERE i.id = a.request_id AND held.id = i.id")
+    .bind(keys)
+    .bind(reasons.collect::<Vec<_>>())
 }
 
 /// A tenant that is being erased takes in nothing more; one that takes something in is not erased meanwhile.

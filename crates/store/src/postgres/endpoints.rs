@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use tautline_core::delivery::DeadReason;
 use tautline_core::endpoint::{Declared, Endpoint, Endpoints, Kept};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{EndpointId, StoreResult, Timestamp};
@@ -22,7 +21,7 @@ macro_rules! columns {
 
 macro_rules! in_force {
     () => {
-        " FROM endpoints WHERE active OR NOT is_declared ORDER BY id"
+        " FROM endpoints WHERE active OR NOT (is_declared OR is_removed) ORDER BY id"
     };
 }
 
@@ -42,7 +41,7 @@ impl Endpoints for PostgresStore {
         }
         let (target, url) = columns::target(&endpoint.target);
         let make = sql("INSERT INTO endpoints (id, name, target, url, filters, tenants, active, is_declared,
-                          sealed_secret, created_at) VALUES ($1, $2, $3, $4, $5, $6, true, false, $7, $8)")
+                          sealed_secret, created_at) VALUES ($1, $2, $3, $4, $5, $6, false, false, $7, $8)")
         .bind(value::uuid(endpoint.id.as_bytes()))
         .bind(value::text(&endpoint.name))
         .bind(target)
@@ -60,23 +59,15 @@ impl Endpoints for PostgresStore {
         let with_secret = |row: &PgRow| Ok((read(row)?, row.try_get::<Option<Vec<u8>>, _>("sealed_secret")?));
         let found = tx.all(sql(concat!("SELECT ", columns!(), in_force!())), with_secret).await?;
         tx.finish(()).await?;
-        let open = |(endpoint, sealed): (Endpoint, Option<Vec<u8>>)| {
-            let open = |sealed| sealed::open_endpoint_secret(self.vault.as_ref(), endpoint.id, sealed);
-            Ok(Kept { secret: sealed.as_deref().map(open).transpose()?, endpoint })
-        };
-        found.into_iter().map(open).collect()
+        let vault = self.vault.as_ref();
+        Ok(found.into_iter().map(|(endpoint, sealed)| sealed::kept(vault, endpoint, sealed)).collect())
     }
 
     async fn endpoint_remove(&self, id: EndpointId) -> StoreResult<bool> {
         let mut tx = self.database.write().await?;
-        let id = value::uuid(id.as_bytes());
-        let remove = sql("DELETE FROM endpoints WHERE id = $1 AND NOT is_declared").bind(id);
-        let is_removed = tx.execute(remove).await? > 0;
-        if is_removed {
-            let end = sql("UPDATE deliveries SET state = 'dead', dead_reason = $1, next_at = NULL
-                           WHERE endpoint_id = $2 AND state = 'ready'");
-            tx.execute(end.bind(DeadReason::Removed.as_str()).bind(id)).await?;
-        }
+        let remove = sql("UPDATE endpoints SET is_removed = true, sealed_secret = NULL
+                          WHERE id = $1 AND NOT is_declared AND NOT is_removed");
+        let is_removed = tx.execute(remove.bind(value::uuid(id.as_bytes()))).await? > 0;
         tx.finish(is_removed).await
     }
     async fn endpoints_declare(

@@ -19,11 +19,13 @@ const DOORS: [(&str, &str); 8] = [
     ),
     (
         "lane_names",
-        "DELETE FROM lane_names WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1)",
+        "DELETE FROM lane_names WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
+           UNION SELECT installation_id FROM messages WHERE tenant_id = $1)",
     ),
     (
         "moved_channels",
-        "DELETE FROM moved_channels WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1)",
+        "DELETE FROM moved_channels WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
+           UNION SELECT installation_id FROM messages WHERE tenant_id = $1)",
     ),
     ("api_keys", "DELETE FROM api_keys WHERE tenant_id = $1"),
     ("sessions", "DELETE FROM sessions WHERE tenant_id = $1"),

@@ -52,7 +52,7 @@ pub(super) async fn forget(
         .bind(clock.database_us(keys)),
         // Those that ended a day ago: Slack has nothing more to say of them.
         sql("DELETE FROM installations WHERE id IN
-               (SELECT id FROM installations WHERE removed_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
+               (SELECT id FROM installations WHERE removed_at < $1 AND removed_at >= updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)")
         .bind(old(limits::UNCLAIMED_KEPT).as_micros()),
     ] {
         let mut tx = database.write().await?;

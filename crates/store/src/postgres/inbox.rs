@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use tautline_core::delivery::NewDelivery;
+use tautline_core::delivery::{DeadReason, NewDelivery};
 use tautline_core::inbox::{
-    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
+    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Revive, Whose,
 };
 use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp, limits};
 use tautline_slack::request::Kind;
@@ -93,17 +93,23 @@ impl Inbox for PostgresStore {
         &self,
         tenant: &TenantId,
         id: RequestId,
+        which: Revive,
         now: Timestamp,
         expires_at: Timestamp,
     ) -> StoreResult<u64> {
         let mut tx = self.database.write().await?;
         let revive =
             sql("UPDATE deliveries SET state = 'ready', next_at = $1, dead_reason = NULL, expires_at = $2
-                          WHERE request_id = $3 AND tenant_id = $4 AND state = 'dead'")
+                          WHERE request_id = $3 AND tenant_id = $4 AND state = 'dead'
+                            AND ($5 OR dead_reason <> $6)
+                            AND EXISTS (SELECT FROM inbox i WHERE i.id = request_id AND i.sealed_body <> '')
+                            AND endpoint_id NOT IN (SELECT e.id FROM endpoints e WHERE e.is_removed)")
             .bind(now.as_micros())
             .bind(expires_at.as_micros())
             .bind(value::uuid(id.as_bytes()))
-            .bind(tenant.to_string());
+            .bind(tenant.to_string())
+            .bind(which == Revive::All)
+            .bind(DeadReason::NotRepeatable.as_str());
         let revived = tx.execute(revive).await?;
         if revived > 0 {
             let prolong = sql("UPDATE inbox SET expires_at = $1 WHERE id = $2 AND tenant_id = $3")

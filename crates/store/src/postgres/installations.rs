@@ -40,7 +40,7 @@ impl Installations for PostgresStore {
             .await?;
         // What ended belongs to nobody: whoever comes first has the workspace.
         let ended = sql("DELETE FROM installations
-                         WHERE install_key = $1 AND tenant_id <> $2 AND removed_at IS NOT NULL");
+                         WHERE install_key = $1 AND tenant_id <> $2 AND removed_at >= updated_at");
         tx.execute(ended.bind(value::text(&key)).bind(new.tenant.to_string())).await?;
         let existing = sql(concat!("SELECT ", columns!(), " FROM installations WHERE install_key = $1"));
         let existing = tx.maybe(existing.bind(value::text(&key)), read).await?;
@@ -76,7 +76,7 @@ impl Installations for PostgresStore {
         let found = sql(concat!(
             "SELECT ",
             columns!(),
-            " FROM installations WHERE tenant_id = $1 AND place = $2 AND removed_at IS NULL ORDER BY id LIMIT 1"
+            " FROM installations WHERE tenant_id = $1 AND place = $2 AND (removed_at IS NULL OR removed_at < updated_at) ORDER BY id LIMIT 1"
         ));
         let found = tx.maybe(found.bind(tenant.to_string()).bind(value::text(place)), read).await?;
         tx.finish(found).await
@@ -87,7 +87,7 @@ impl Installations for PostgresStore {
         let found = sql(concat!(
             "SELECT ",
             columns!(),
-            " FROM installations WHERE tenant_id = $1 AND removed_at IS NULL AND ($2 IS NULL OR id < $2)
+            " FROM installations WHERE tenant_id = $1 AND (removed_at IS NULL OR removed_at < updated_at) AND ($2 IS NULL OR id < $2)
              ORDER BY id DESC LIMIT $3"
         ))
         .bind(tenant.to_string())
@@ -106,8 +106,9 @@ impl Installations for PostgresStore {
     ) -> StoreResult<bool> {
         let mut tx = self.database.write().await?;
         let id = value::uuid(installation.as_bytes());
-        let remove = sql("UPDATE installations SET removed_at = $1
-                          WHERE tenant_id = $2 AND id = $3 AND updated_at <= $4 AND removed_at IS NULL")
+        let remove = sql("UPDATE installations SET removed_at = $1, granted_teams = NULL
+                          WHERE tenant_id = $2 AND id = $3 AND updated_at <= $4
+                            AND (removed_at IS NULL OR removed_at < updated_at)")
         .bind(now.as_micros())
         .bind(tenant.to_string())
         .bind(id)
@@ -220,9 +221,14 @@ impl Together for Lookups {
             origins.iter().flat_map(|origin| origin.places()).map(value::text).collect::<Vec<_>>();
         places.sort_unstable();
         places.dedup();
-        let found = sql(concat!("SELECT ", columns!(), " FROM installations WHERE place = ANY($1)"));
-        let mut at = HashMap::<String, Vec<Installation>>::new();
-        let placed = |row: &PgRow| Ok((value::read_text(row, "place")?, read(row)?));
+        let found = sql(concat!(
+            "SELECT ",
+            columns!(),
+            ", coalesce(removed_at >= updated_at, false) AS is_removed FROM installations WHERE place = ANY($1)"
+        ));
+        let mut at = At::new();
+        let placed =
+            |row: &PgRow| Ok(((value::read_text(row, "place")?, row.try_get("is_removed")?), read(row)?));
         for (place, installation) in tx.all(found.bind(places), placed).await? {
             at.entry(place).or_default().push(installation);
         }
@@ -230,14 +236,21 @@ impl Together for Lookups {
     }
 }
 
-/// Some legacy payloads name no app. Then the place must have one installation, not one of several.
-fn choose(origin: &Origin, at: &HashMap<String, Vec<Installation>>) -> Option<Installation> {
+/// Installations by their place, and whether they ended.
+type At = HashMap<(String, bool), Vec<Installation>>;
+
+/// Some legacy payloads name no app. Then the place must have one installation, not one of several. Those that ended
+/// come last: they hide none that lives.
+fn choose(origin: &Origin, at: &At) -> Option<Installation> {
     let fits = |found: &&Installation| origin.app.as_ref().is_none_or(|app| *app == found.facts.app);
-    origin.places().into_iter().find_map(|place| {
-        let mut fitting = at.get(place)?.iter().filter(fits);
-        let first = fitting.next()?;
+    let the_one = |place: &str, is_removed| {
+        let mut fitting = at.get(&(place.to_owned(), is_removed))?.iter().filter(fits);
+        let first = fitting.next().filter(|found| found.is_meant_by(origin))?;
         fitting.next().is_none().then(|| first.clone())
-    })
+    };
+    [false, true]
+        .into_iter()
+        .find_map(|is_removed| origin.places().into_iter().find_map(|place| the_one(place, is_removed)))
 }
 
 async fn write(tx: &mut Tx, installation: &Installation, key: &str) -> Work<()> {

@@ -25,7 +25,8 @@ pub(super) async fn reap(
         let mut tx = database.write().await?;
         let batch = mark_unanswered(&mut tx, now, which).await?
             + take_back_leases(&mut tx, clock, now, which).await?
-            + end_expired(&mut tx, now).await?;
+            + end_expired(&mut tx, now).await?
+            + end_removed(&mut tx).await?;
         tx.finish(()).await?;
         changed += batch;
         // Before a server begins there is no traffic to stay short for, and everything must be taken back.
@@ -129,6 +130,16 @@ async fn end_expired(tx: &mut Tx, now: Timestamp) -> Work<usize> {
                      LIMIT $3 FOR UPDATE SKIP LOCKED)")
     .bind(DeadReason::Expired.as_str())
     .bind(now.as_micros())
+    .bind(REAP_BATCH);
+    Ok(usize::try_from(tx.execute(end).await?).unwrap_or(usize::MAX))
+}
+
+/// What waits for an endpoint that was removed.
+async fn end_removed(tx: &mut Tx) -> Work<usize> {
+    let end = sql("UPDATE deliveries SET state = 'dead', dead_reason = $1, next_at = NULL WHERE id IN (
+                     SELECT d.id FROM endpoints e JOIN deliveries d ON d.endpoint_id = e.id
+                     WHERE e.is_removed AND d.state = 'ready' LIMIT $2 FOR UPDATE OF d SKIP LOCKED)")
+    .bind(DeadReason::Removed.as_str())
     .bind(REAP_BATCH);
     Ok(usize::try_from(tx.execute(end).await?).unwrap_or(usize::MAX))
 }

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use secrecy::{ExposeSecret as _, SecretString};
-use tautline_core::delivery::DeadReason;
 use tautline_core::endpoint::{Declared, Endpoint, Endpoints, Kept};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{EndpointId, StoreResult, Timestamp};
@@ -20,7 +19,7 @@ macro_rules! columns {
 
 macro_rules! in_force {
     () => {
-        " FROM endpoints WHERE active = 1 OR is_declared = 0 ORDER BY id"
+        " FROM endpoints WHERE active = 1 OR (is_declared = 0 AND is_removed = 0) ORDER BY id"
     };
 }
 
@@ -39,7 +38,7 @@ impl Endpoints for SqliteStore {
             connection
                 .prepare_cached(
                     "INSERT INTO endpoints (id, name, target, url, filters, tenants, active, is_declared,
-                       sealed_secret, created_at) VALUES (?, ?, ?, ?, ?, ?, 1, 0, ?, ?)",
+                       sealed_secret, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, 0, ?, ?)",
                 )?
                 .execute(params![
                     endpoint.id.as_bytes(),
@@ -63,11 +62,10 @@ impl Endpoints for SqliteStore {
             let rows = in_force
                 .query_map([], |row| Ok((read(row)?, row.get::<_, Option<Vec<u8>>>("sealed_secret")?)))?;
             let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-            let open = |(endpoint, sealed): (Endpoint, Option<Vec<u8>>)| {
-                let open = |sealed| sealed::open_endpoint_secret(vault.as_ref(), endpoint.id, sealed);
-                Ok(Kept { secret: sealed.as_deref().map(open).transpose()?, endpoint })
-            };
-            rows.into_iter().map(open).collect()
+            Ok(rows
+                .into_iter()
+                .map(|(endpoint, sealed)| sealed::kept(vault.as_ref(), endpoint, sealed))
+                .collect())
         });
         found.await
     }
@@ -75,16 +73,11 @@ impl Endpoints for SqliteStore {
     async fn endpoint_remove(&self, id: EndpointId) -> StoreResult<bool> {
         let removed = self.writer.write(move |connection| {
             let removed = connection
-                .prepare_cached("DELETE FROM endpoints WHERE id = ? AND is_declared = 0")?
+                .prepare_cached(
+                    "UPDATE endpoints SET is_removed = 1, sealed_secret = NULL
+                     WHERE id = ? AND is_declared = 0 AND is_removed = 0",
+                )?
                 .execute([id.as_bytes()])?;
-            if removed > 0 {
-                connection
-                    .prepare_cached(
-                        "UPDATE deliveries SET state = 'dead', dead_reason = ?, next_at = NULL
-                         WHERE endpoint_id = ? AND state = 'ready'",
-                    )?
-                    .execute(params![DeadReason::Removed.as_str(), id.as_bytes()])?;
-            }
             Ok(removed > 0)
         });
         removed.await

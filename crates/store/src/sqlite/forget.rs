@@ -152,7 +152,7 @@ fn lanes(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
 /// Those that ended a day ago: Slack has nothing more to say of them.
 fn installations(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
     let ended = "DELETE FROM installations WHERE id IN
-                   (SELECT id FROM installations WHERE removed_at < ?1 LIMIT ?2)";
+                   (SELECT id FROM installations WHERE removed_at < ?1 AND removed_at >= updated_at LIMIT ?2)";
     delete(connection, ended, now.before(limits::UNCLAIMED_KEPT).as_micros())
 }
 

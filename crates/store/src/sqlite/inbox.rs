@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tautline_core::delivery::NewDelivery;
+use tautline_core::delivery::{DeadReason, NewDelivery};
 use tautline_core::inbox::{
-    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Whose,
+    Accepted, AnswerState, Inbox, Incoming, Request, RequestFilter, RequestSummary, Retries, Revive, Whose,
 };
 use tautline_core::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp, limits};
 
@@ -111,6 +111,7 @@ impl Inbox for SqliteStore {
         &self,
         tenant: &TenantId,
         id: RequestId,
+        which: Revive,
         now: Timestamp,
         expires_at: Timestamp,
     ) -> StoreResult<u64> {
@@ -119,9 +120,18 @@ impl Inbox for SqliteStore {
             let revived = connection
                 .prepare_cached(
                     "UPDATE deliveries SET state = 'ready', next_at = ?, dead_reason = NULL, expires_at = ?
-                     WHERE request_id = ? AND tenant_id = ? AND state = 'dead'",
+                     WHERE request_id = ? AND tenant_id = ? AND state = 'dead' AND (? OR dead_reason <> ?)
+                       AND EXISTS (SELECT 1 FROM inbox i WHERE i.id = request_id AND i.sealed_body <> x'')
+                       AND endpoint_id NOT IN (SELECT e.id FROM endpoints e WHERE e.is_removed = 1)",
                 )?
-                .execute(params![now.as_micros(), expires_at.as_micros(), id.as_bytes(), tenant.as_str(),])?;
+                .execute(params![
+                    now.as_micros(),
+                    expires_at.as_micros(),
+                    id.as_bytes(),
+                    tenant.as_str(),
+                    which == Revive::All,
+                    DeadReason::NotRepeatable.as_str(),
+                ])?;
             if revived > 0 {
                 connection
                     .prepare_cached("UPDATE inbox SET expires_at = ? WHERE id = ? AND tenant_id = ?")?
@@ -192,7 +202,7 @@ impl Inbox for SqliteStore {
     }
 }
 
-/// Slack sent it again. What it was stored as may be gone by age, or be another's since: then nobody counts.
+/// Slack sent it again. What it was stored as may be gone by age: then nobody counts.
 fn count_retry(connection: &Connection, incoming: &Incoming) -> rusqlite::Result<()> {
     connection
         .prepare_cached(

@@ -48,7 +48,7 @@ impl Installations for SqliteStore {
             // What ended belongs to nobody: whoever comes first has the workspace.
             connection
                 .prepare_cached(
-                    "DELETE FROM installations WHERE install_key = ? AND tenant_id <> ? AND removed_at IS NOT NULL",
+                    "DELETE FROM installations WHERE install_key = ? AND tenant_id <> ? AND removed_at >= updated_at",
                 )?
                 .execute(params![key, new.tenant.as_str()])?;
             let existing = connection
@@ -90,7 +90,7 @@ impl Installations for SqliteStore {
                 .prepare_cached(concat!(
                     "SELECT ",
                     columns!(),
-                    " FROM installations WHERE tenant_id = ? AND place = ? AND removed_at IS NULL ORDER BY id LIMIT 1"
+                    " FROM installations WHERE tenant_id = ? AND place = ? AND (removed_at IS NULL OR removed_at < updated_at) ORDER BY id LIMIT 1"
                 ))?
                 .query_row(params![tenant.as_str(), place], read)
                 .optional()?;
@@ -107,7 +107,7 @@ impl Installations for SqliteStore {
                     "SELECT ",
                     columns!(),
                     " FROM installations
-                     WHERE tenant_id = ?1 AND removed_at IS NULL AND (?2 IS NULL OR id < ?2)
+                     WHERE tenant_id = ?1 AND (removed_at IS NULL OR removed_at < updated_at) AND (?2 IS NULL OR id < ?2)
                      ORDER BY id DESC LIMIT ?3"
                 ))?
                 .query_map(
@@ -132,8 +132,9 @@ impl Installations for SqliteStore {
             let id = installation.as_bytes();
             let removed = connection
                 .prepare_cached(
-                    "UPDATE installations SET removed_at = ?
-                     WHERE tenant_id = ? AND id = ? AND updated_at <= ? AND removed_at IS NULL",
+                    "UPDATE installations SET removed_at = ?, granted_teams = NULL
+                     WHERE tenant_id = ? AND id = ? AND updated_at <= ?
+                       AND (removed_at IS NULL OR removed_at < updated_at)",
                 )?
                 .execute(params![now.as_micros(), tenant.as_str(), id, not_after.as_micros()])?;
             if removed > 0 {
@@ -247,13 +248,20 @@ fn named(connection: &Connection, origin: &Origin) -> rusqlite::Result<Option<In
     let mut find = connection.prepare_cached(concat!(
         "SELECT ",
         columns!(),
-        " FROM installations WHERE place = ?1 AND (?2 IS NULL OR app_id = ?2) LIMIT 2"
+        " FROM installations WHERE place = ?1 AND (?2 IS NULL OR app_id = ?2)
+            AND (removed_at IS NOT NULL AND removed_at >= updated_at) = ?3 LIMIT 2"
     ))?;
-    for place in origin.places() {
-        let found = find.query_map(params![place, origin.app.as_ref().map(AppId::as_str)], read)?;
-        let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
-        if let Ok([installation]) = <[_; 1]>::try_from(found) {
-            return Ok(Some(installation));
+    // Those that ended come last: they hide none that lives.
+    for is_removed in [false, true] {
+        for place in origin.places() {
+            let app = origin.app.as_ref().map(AppId::as_str);
+            let found = find.query_map(params![place, app, is_removed], read)?;
+            let found = found.collect::<rusqlite::Result<Vec<_>>>()?;
+            if let Ok([installation]) = <[_; 1]>::try_from(found)
+                && installation.is_meant_by(origin)
+            {
+                return Ok(Some(installation));
+            }
         }
     }
     Ok(None)

@@ -15,7 +15,8 @@ pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusq
     loop {
         let batch = mark_unanswered(connection, now, which)?
             + take_back_leases(connection, now, which)?
-            + end_expired(connection, now)?;
+            + end_expired(connection, now)?
+            + end_removed(connection)?;
         changed += batch;
         // Before a server begins there is no traffic to stay short for, and everything must be taken back.
         if which == Reap::RunOut || batch == 0 {
@@ -111,4 +112,15 @@ fn end_expired(connection: &Connection, now: Timestamp) -> rusqlite::Result<usiz
              WHERE id IN (SELECT id FROM deliveries WHERE state = 'ready' AND expires_at <= ? LIMIT ?)",
         )?
         .execute(params![DeadReason::Expired.as_str(), now.as_micros(), REAP_BATCH])
+}
+
+/// What waits for an endpoint that was removed.
+fn end_removed(connection: &Connection) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached(
+            "UPDATE deliveries SET state = 'dead', dead_reason = ?, next_at = NULL WHERE id IN (
+               SELECT d.id FROM endpoints e CROSS JOIN deliveries d ON d.endpoint_id = e.id
+               WHERE e.is_removed = 1 AND d.state = 'ready' LIMIT ?)",
+        )?
+        .execute(params![DeadReason::Removed.as_str(), REAP_BATCH])
 }

@@ -2,9 +2,10 @@
 
 use secrecy::ExposeSecret as _;
 use tautline_core::EndpointId;
-use tautline_core::delivery::{DeadReason, DeliveryState};
+use tautline_core::delivery::{DeadReason, DeliveryState, Reap};
 use tautline_core::endpoint::{Declared, Endpoint, Filter, Target, TenantSet};
 use tautline_core::idempotency::Once;
+use tautline_core::inbox::Revive;
 use tautline_core::{SystemRng, Timestamp};
 use tautline_slack::request::Kind;
 
@@ -69,6 +70,13 @@ pub async fn an_endpoint_that_was_made_keeps_its_secret_and_survives_a_start(sce
     assert_eq!((kept.len(), &kept[0].endpoint), (1, &endpoint));
     assert_eq!(kept[0].secret.as_ref().unwrap().expose_secret(), "hush-hush");
     assert_eq!(scene.ground.rows_that_name("hush-hush"), 0, "sealed at rest");
+    let locked = crate::engine::reopen(scene, crate::engine::other_keys(false)).await;
+    let kept = locked.endpoints().await.unwrap();
+    assert!(
+        kept.len() == 1 && kept[0].secret.is_none(),
+        "without its key it is left out, and the others are not"
+    );
+    drop(locked);
     let anew = crate::engine::reopen(scene, crate::engine::other_keys(true)).await;
     let mut from = Some(tautline_core::keeping::ResealCursor::START);
     while let Some(cursor) = from {
@@ -88,8 +96,11 @@ pub async fn a_removed_endpoint_takes_what_waits_with_it(scene: &Scene) {
     scene.store.request_accept(waiting).await.unwrap();
     assert!(scene.store.endpoint_remove(endpoint.id).await.unwrap());
     assert!(!scene.store.endpoint_remove(endpoint.id).await.unwrap(), "once");
+    assert_eq!(scene.store.delivery_reap(later(1), Reap::RunOut).await.unwrap(), 1);
     let delivery = scene.stands(id).await.deliveries.remove(0);
     assert_eq!((delivery.state, delivery.dead), (DeliveryState::Dead, Some(DeadReason::Removed)));
+    let replayed = scene.store.request_replay(&scene.acme, id, Revive::All, later(2), later(9)).await;
+    assert_eq!(replayed.unwrap(), 0, "there is nowhere to bring it");
     assert!(!scene.store.endpoint_remove(scene.endpoint).await.unwrap(), "not one that is declared");
     assert_eq!(scene.store.endpoints().await.unwrap().len(), 1);
 }

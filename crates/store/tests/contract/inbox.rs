@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tautline_core::delivery::{Attempt, AttemptResult, DeliveryState};
-use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, RequestFilter, Retries, Whose};
+use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, RequestFilter, Retries, Revive, Whose};
 use tautline_core::schedule::Next;
 use tautline_core::{RequestId, SystemRng, limits};
 use tautline_slack::request::Kind;
@@ -118,9 +118,12 @@ pub async fn an_unclaimed_request_is_claimed_once(scene: &Scene) {
 pub async fn a_replayed_request_is_due_again(scene: &Scene) {
     let id = scene.accept_leased(Kind::Command, "/deploy").await.request.id;
     scene.store.request_answered(&scene.acme, id, AnswerState::Unanswered).await.unwrap();
-    let replay =
-        async |tenant| scene.store.request_replay(tenant, id, later(7200), later(9000)).await.unwrap();
+    let replay = async |tenant| {
+        scene.store.request_replay(tenant, id, Revive::All, later(7200), later(9000)).await.unwrap()
+    };
     assert_eq!(replay(&scene.globex).await, 0, "another tenant's");
+    let undone = scene.store.request_replay(&scene.acme, id, Revive::Undone, later(7200), later(9000)).await;
+    assert_eq!(undone.unwrap(), 0, "it may have run, and must not run twice unless somebody wants that");
     assert_eq!(replay(&scene.acme).await, 1);
     assert_eq!(replay(&scene.acme).await, 0, "it is on its way");
     let leased = scene.store.delivery_lease(later(7200), later(7260), &[(scene.endpoint, 9)]).await.unwrap();

@@ -92,6 +92,32 @@ fn origin(team: &str) -> Origin {
     Origin { app: Some(AppId::new("A1")), team: Some(TeamId::new(team)), ..Origin::default() }
 }
 
+pub async fn an_org_counts_for_the_workspaces_it_was_granted(scene: &Scene) {
+    let id = store(scene, new(&scene.acme, "A1", None, Some("E1"), "xoxb-1")).await.id;
+    let used_in = |team: &str| Origin {
+        app: Some(AppId::new("A1")),
+        enterprise: Some(EnterpriseId::new("E1")),
+        is_enterprise_install: true,
+        granted: Some(TeamId::new(team)),
+        ..Origin::default()
+    };
+    let named = async |team| scene.store.installation_named(&used_in(team)).await.unwrap();
+    assert!(named("T1").await.is_none(), "perhaps a stranger's org");
+    scene.store.installation_granted(&scene.acme, id, &[TeamId::new("T1")], &[]).await.unwrap();
+    assert_eq!(named("T1").await.unwrap().id, id);
+    assert!(named("T2").await.is_none());
+}
+
+pub async fn what_ended_hides_nothing_that_lives(scene: &Scene) {
+    let ended = store(scene, new(&scene.acme, "A1", Some("T1"), Some("E1"), "xoxb-1")).await.id;
+    let org = store(scene, new(&scene.globex, "A1", None, Some("E1"), "xoxb-2")).await.id;
+    let origin = Origin { enterprise: Some(EnterpriseId::new("E1")), ..origin("T1") };
+    let named = async || scene.store.installation_named(&origin).await.unwrap().unwrap().id;
+    assert_eq!(named().await, ended);
+    assert!(scene.store.installation_remove(&scene.acme, ended, NOW, later(60)).await.unwrap());
+    assert_eq!(named().await, org);
+}
+
 pub async fn one_credential_goes_alone(scene: &Scene) {
     let mut with_user = new(&scene.acme, "A1", Some("T1"), None, "xoxb-1");
     let user = Credential {
@@ -172,6 +198,7 @@ pub async fn an_installation_is_found_by_team_then_by_org(scene: &Scene) {
             team: team.map(TeamId::new),
             enterprise: Some(EnterpriseId::new("E1")),
             is_enterprise_install: org_wide,
+            granted: None,
         };
         scene.store.installation_named(&origin).await.unwrap().map(|installation| installation.id)
     };

@@ -119,6 +119,8 @@ on_every_engine! {
         what_was_found_before_is_as_it_is_now,
         another_tenant_gets_no_token,
         what_ended_is_removed_unless_it_was_made_anew,
+        an_org_counts_for_the_workspaces_it_was_granted,
+        what_ended_hides_nothing_that_lives,
         one_credential_goes_alone,
         workspaces_of_an_org_come_and_go,
     },

@@ -23,6 +23,8 @@ CREATE TABLE moved_channels (
   PRIMARY KEY (installation_id, channel)
 ) STRICT, WITHOUT ROWID;
 
--- Endpoints that were made by the API, besides those that a server declares when it starts. They are in force whatever
--- `active` says: an older server, which knows nothing of them, sets that when it starts.
+-- Endpoints that were made by the API, besides those that a server declares when it starts. Their `active` is
+-- never set: an older server would take them for its own, and sign for them with its own secret.
 ALTER TABLE endpoints ADD COLUMN is_declared INTEGER NOT NULL DEFAULT 1;
+-- Removed by the API. The row stays, so that what waits for it, however much, can be ended in parts.
+ALTER TABLE endpoints ADD COLUMN is_removed INTEGER NOT NULL DEFAULT 0;

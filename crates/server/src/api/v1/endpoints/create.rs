@@ -12,6 +12,7 @@ use tautline_core::{EndpointId, TenantId, limits, new_secret};
 use url::Url;
 use utoipa::ToSchema;
 
+use super::refresh;
 use super::view::{EndpointBody, body};
 use crate::api::v1::creating::{Creating, made_once};
 use crate::app::App;
@@ -87,7 +88,7 @@ pub(crate) async fn create(
         Endpoint { id, name: id.to_string(), target, filters, tenants, is_declared: false, created_at: now };
     let secret = new_secret(app.rng.as_ref());
     made_once(app.store.endpoint_make(endpoint.clone(), secret.clone().into(), once).await?)?;
-    app.refresh_endpoints().await?;
+    refresh(&app).await;
     Ok((StatusCode::CREATED, Json(CreatedEndpoint { endpoint: body(&endpoint), secret })))
 }
 

@@ -7,6 +7,7 @@ use http::StatusCode;
 use tautline_core::EndpointId;
 use tautline_core::access::Scope;
 
+use super::refresh;
 use crate::app::App;
 use crate::auth::Platform;
 use crate::error::{ApiError, ApiPath, ApiResult, ErrorBody};
@@ -36,13 +37,13 @@ pub(crate) async fn remove(
     };
     let endpoint: EndpointId = id.parse().map_err(|_| unknown())?;
     if app.store.endpoint_remove(endpoint).await? {
-        app.refresh_endpoints().await?;
+        refresh(&app).await;
         return Ok(StatusCode::NO_CONTENT);
     }
     if app.endpoints().iter().any(|known| known.id == endpoint) {
         let error = "this endpoint is declared by the environment or the program";
         return Err(ApiError::new(StatusCode::CONFLICT, "endpoint_declared", error)
-            .fix("change it there (TAUTLINE_FORWARD_URL), and start the server anew"));
+            .fix("change it there (TAUTLINE_FORWARD_URL, or the handlers of the program), and start the server anew"));
     }
     Err(unknown())
 }

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tautline_core::RequestId;
 use tautline_core::access::Scope;
-use tautline_core::inbox::Whose;
+use tautline_core::inbox::{Revive, Whose};
 use tautline_core::kinds::Policy;
 use utoipa::ToSchema;
 
@@ -69,7 +69,7 @@ pub(crate) async fn replay(
         }
         let now = app.clock.now();
         let until = Policy::of(found.request.kind).worth_until(now);
-        match app.store.request_replay(&tenant, request, now, until).await? {
+        match app.store.request_replay(&tenant, request, Revive::All, now, until).await? {
             0 => {
                 let error = "this request has no dead delivery";
                 return Err(conflict("nothing_to_replay", error)
@@ -91,8 +91,12 @@ fn not_claimed(why: &Claim) -> ApiError {
             conflict("already_answered", "Slack waited for an answer, and was told that nobody is there")
                 .fix("the person asks again, now that the workspace is connected")
         }
-        Claim::Expired => conflict("expired", "this request is too old to be of use"),
-        Claim::Gone => conflict("already_claimed", "this request was given to a tenant in the meantime"),
+        Claim::Expired => conflict("expired", "this request is too old to be of use")
+            .fix("look at it with GET; it is kept for a day"),
+        Claim::Gone => conflict("already_claimed", "this request was given to a tenant in the meantime")
+            .fix("look for it in the tenants' inboxes"),
+        Claim::NoEndpoint => conflict("no_endpoint", "no endpoint wants this request")
+            .fix("set TAUTLINE_FORWARD_URL, or make an endpoint first: POST /api/v1/endpoints"),
         Claim::Unmatched | Claim::Claimed { .. } => {
             conflict("no_installation", "this request matches no installation")
                 .fix("connect the workspace first: POST /api/v1/integrations/slack/connect-links")

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use tautline_core::access::Scope;
-use tautline_core::inbox::{RequestFilter, Whose};
+use tautline_core::inbox::{RequestFilter, Revive, Whose};
 use tautline_core::kinds::Policy;
 use utoipa::ToSchema;
 
@@ -52,7 +52,8 @@ pub(crate) struct ReplayedPage {
 
 /// Have many requests delivered again.
 ///
-/// Newest first, a page for each call; call again with `next_cursor` until that is null. To stop in between, or to call
+/// What may have run and must not run twice (a command that timed out, a modal whose error was shown) is left: replay
+/// those one by one. Newest first, a page for each call; call again with `next_cursor` until that is null. To stop in between, or to call
 /// twice, does no harm: what is on its way already is left.
 #[utoipa::path(
     post,
@@ -96,7 +97,7 @@ pub(crate) async fn replay_all(
         for summary in found.items {
             let (id, now) = (summary.request.id, app.clock.now());
             let until = Policy::of(summary.request.kind).worth_until(now);
-            count(app.store.request_replay(&tenant, id, now, until).await? > 0);
+            count(app.store.request_replay(&tenant, id, Revive::Undone, now, until).await? > 0);
         }
         found.next
     };

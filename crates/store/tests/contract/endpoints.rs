@@ -65,7 +65,7 @@ pub async fn an_endpoint_that_was_made_keeps_its_secret_and_survives_a_start(sce
     assert_eq!(done, Once::Done(()));
     // A server starts, and declares its own.
     let in_force = declare(scene, vec![], later(1)).await;
-    assert_eq!(in_force, [endpoint.clone()]);
+    assert_eq!(in_force, std::slice::from_ref(&endpoint));
     let kept = scene.store.endpoints().await.unwrap();
     assert_eq!((kept.len(), &kept[0].endpoint), (1, &endpoint));
     assert_eq!(kept[0].secret.as_ref().unwrap().expose_secret(), "hush-hush");

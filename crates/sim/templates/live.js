@@ -18,7 +18,8 @@ function renew(id, page) {
   const there = page.getElementById(id);
   if (!here || !there || here.innerHTML === there.innerHTML) return true;
   if (id === "modal" && modal(document)?.dataset.modal === modal(page)?.dataset.modal) return true;
-  if (id === "log" && here.querySelector("details[open]")) return false;
+  // What somebody has just opened would close under their hand.
+  if (here.querySelector("details[open]")) return false;
   if (id !== "modal" && isBusy(here)) return false;
   here.innerHTML = there.innerHTML;
   if (id === "modal") toModal();

@@ -45,6 +45,26 @@ async fn a_command_that_a_crash_cut_short_is_unanswered_and_not_run_again() {
 }
 
 #[tokio::test]
+async fn a_click_that_was_acknowledged_before_a_crash_is_delivered_after_it() {
+    let (slack, mut gateway, receiver, key) = scene(Reply::Hang).await;
+    let click = json!({ "type": "block_actions", "actions": [{ "type": "button", "action_id": "approve" }] });
+    let (_, clicked) = slack.post("/interaction", &json!({ "payload": click })).await;
+    assert_eq!(clicked["status"], 200, "Slack waits for nothing: {clicked}");
+    let before = receiver.wait_for(1).await.remove(0);
+    gateway.kill();
+    receiver.reply(Reply::Say(OK));
+    gateway.restart();
+    let after = receiver.wait_for(2).await.remove(1);
+    assert_eq!(after.header("tautline-request-id"), before.header("tautline-request-id"));
+    assert_eq!((after.header("tautline-attempt"), &after.body), (Some("2"), &before.body));
+    let delivered = async || {
+        let request = gateway.inbox(&key).await.remove(0);
+        (request["deliveries"][0]["state"] == "delivered").then_some(())
+    };
+    eventually("the click is delivered", delivered).await;
+}
+
+#[tokio::test]
 async fn while_the_store_cannot_commit_slack_is_not_told_ok() {
     let (slack, gateway, _receiver, key) = scene_on(Reply::Say(OK), GatewaySetup::on_sqlite).await;
     // Somebody else holds the file's write lock: commits have to wait.

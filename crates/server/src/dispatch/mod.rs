@@ -21,7 +21,7 @@ pub(crate) use sweep::sweep;
 use tautline_core::endpoint::{Endpoint, Kept, Target};
 use tautline_core::{DeliveryId, EndpointId, limits};
 use tautline_slack::signing::SigningSecret;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use url::Url;
 
 use crate::egress::EndpointClient;
@@ -33,7 +33,15 @@ pub(crate) struct Dispatcher {
     /// Calls the sweep before its time.
     wake: Arc<Notify>,
     /// Where Slack waits for the words of a delivery that found no slot. The sweep may yet be in time.
-    held: Mutex<HashMap<DeliveryId, Held>>,
+    held: Mutex<HashMap<DeliveryId, Waiting>>,
+}
+
+/// Where Slack waits for the words of a delivery that was stored without a slot.
+pub(crate) struct Waiting {
+    pub(crate) held: Held,
+    /// Says that Slack still waited when the request was durable. The sweep may find the delivery before that is known;
+    /// without that word it is not run.
+    pub(crate) confirmed: oneshot::Receiver<()>,
 }
 
 /// The way to one endpoint.
@@ -129,17 +137,17 @@ impl Dispatcher {
         self.ways.read().unwrap_or_else(PoisonError::into_inner).get(&endpoint).cloned()
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<DeliveryId, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<DeliveryId, Waiting>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Leaves word where Slack waits. Whoever waits takes it away again.
-    pub(crate) fn hold(&self, delivery: DeliveryId, held: Held) {
-        self.held().insert(delivery, held);
+    pub(crate) fn hold(&self, delivery: DeliveryId, waiting: Waiting) {
+        self.held().insert(delivery, waiting);
     }
 
     /// Where Slack waits for this delivery's words, if it does.
-    pub(crate) fn take_held(&self, delivery: DeliveryId) -> Option<Held> {
+    pub(crate) fn take_held(&self, delivery: DeliveryId) -> Option<Waiting> {
         self.held().remove(&delivery)
     }
 

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tautline_core::delivery::Reap;
+use tautline_core::delivery::{Leased, Reap};
 use tautline_core::{StoreResult, limits};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt;
+use super::{Slot, Waiting, attempt};
 use crate::app::App;
 use crate::error::chain;
 
@@ -58,8 +58,21 @@ async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
     for leased in app.store.delivery_lease(now, now.after(limits::LEASE), &free).await? {
         let slot = slots.get_mut(&leased.endpoint).and_then(Vec::pop);
         let slot = slot.expect("no more is leased than slots are free");
-        let held = app.dispatcher.take_held(leased.id);
-        app.tasks.spawn(attempt(app.clone(), leased, slot, held));
+        let waiting = app.dispatcher.take_held(leased.id);
+        app.tasks.spawn(begin(app.clone(), leased, slot, waiting));
     }
     Ok(())
+}
+
+/// What Slack waits for is run only if Slack still waited when it was durable; otherwise the person saw an error, and
+/// whoever stored it ends the delivery.
+async fn begin(app: Arc<App>, leased: Leased, slot: Slot, waiting: Option<Waiting>) {
+    let held = match waiting {
+        Some(Waiting { held, confirmed }) => match confirmed.await {
+            Ok(()) => Some(held),
+            Err(_) => return,
+        },
+        None => None,
+    };
+    attempt(app, leased, slot, held).await;
 }

@@ -16,7 +16,7 @@ use tracing::{Instrument as _, debug_span};
 
 use super::{Arrived, held};
 use crate::app::App;
-use crate::dispatch::{Held, Slot, attempt};
+use crate::dispatch::{Held, Slot, Waiting, attempt};
 use crate::error::{ApiError, chain};
 use crate::metrics;
 
@@ -117,7 +117,7 @@ async fn hold(app: &Arc<App>, plan: Plan, wait: held::Wait, slack: Slack) {
     drop(place);
     if committed.send(()).is_ok() {
         hand_over(app, plan);
-        return wait.answer(say).await;
+        return wait.confirmed().answer(say).await;
     }
     // Slack had its 503: the person saw an error. Running the handler now would surprise them twice.
     let Some(tenant) = &request.tenant else { return };
@@ -164,11 +164,13 @@ impl Plan {
         let answering =
             self.incoming.deliveries.iter().zip(&self.slots).find(|(delivery, _)| delivery.answers);
         let unslotted = answering.filter(|(_, slot)| slot.is_none()).map(|(delivery, _)| delivery.id);
+        let (confirm, confirmed) = oneshot::channel();
         match unslotted {
-            Some(delivery) => app.dispatcher.hold(delivery, held),
+            Some(delivery) => app.dispatcher.hold(delivery, Waiting { held, confirmed }),
             None => self.held = Some(held),
         }
-        held::Wait::new(app.clone(), self.incoming.request.clone(), unslotted, verdict, deadline)
+        let request = self.incoming.request.clone();
+        held::Wait::new(app.clone(), request, unslotted, confirm, verdict, deadline)
     }
 
     async fn make(app: &App, arrived: &Arrived) -> StoreResult<Self> {

@@ -23,6 +23,8 @@ pub(super) struct Wait {
     request: Arc<Request>,
     /// The delivery under which the sweep was told where Slack waits.
     unslotted: Option<DeliveryId>,
+    /// Tells the sweep that it may run what it finds.
+    confirm: Option<oneshot::Sender<()>>,
     verdict: oneshot::Receiver<Verdict>,
     deadline: Instant,
 }
@@ -40,10 +42,18 @@ impl Wait {
         app: Arc<App>,
         request: Arc<Request>,
         unslotted: Option<DeliveryId>,
+        confirm: oneshot::Sender<()>,
         verdict: oneshot::Receiver<Verdict>,
         deadline: Instant,
     ) -> Self {
-        Self { app, request, unslotted, verdict, deadline }
+        Self { app, request, unslotted, confirm: Some(confirm), verdict, deadline }
+    }
+
+    /// The request is durable, and Slack still waits.
+    pub(super) fn confirmed(mut self) -> Self {
+        // The sweep may have nothing to do with it.
+        let _ = self.confirm.take().map(|confirm| confirm.send(()));
+        self
     }
 
     /// Waits, and answers. The deadline (or Slack itself, by hanging up) ends *Slack's* wait; the attempt goes

@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use tautline_core::DeliveryId;
 use tautline_core::delivery::Answer;
 use tautline_core::inbox::{AnswerState, Request};
+use tautline_core::kinds::Policy;
 use tautline_slack::request::{Shortfall, fallback};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -112,7 +113,9 @@ fn as_it_is(answer: Answer) -> Response {
 
 /// The kind's fallback.
 pub(super) fn fallback_response(app: &App, request: &Request, shortfall: Shortfall) -> Response {
-    app.metrics.fell_back(request.kind);
+    if Policy::of(request.kind).held {
+        app.metrics.fell_back(request.kind);
+    }
     let content_type = request.content_type.as_deref().and_then(|text| HeaderValue::from_str(text).ok());
     match fallback(request.kind, &request.name, content_type.as_ref(), &request.body, shortfall) {
         Some(body) => Json(body).into_response(),

@@ -79,12 +79,13 @@ async fn receive(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
         }
         Err(refusal) => {
             metrics::rejected(refusal.reason());
-            if matches!(refusal, TurnedAway::NotSlack) && app.event_share().has_answered(app.clock.now()) {
-                // A stranger: Slack's own requests pass.
-                return refusal.into_response();
+            // 5xx are ours. Of the rest, most are no words of Slack's: strangers knock while Slack's own requests pass.
+            let response = refusal.into_response();
+            if response.status().is_client_error() && app.event_share().has_answered(app.clock.now()) {
+                return response;
             }
             // Perhaps Slack's, and perhaps an event: a wrong secret shows in nothing else.
-            (Kind::Event, refusal.into_response())
+            (Kind::Event, response)
         }
     };
     if kind == Kind::Event {

@@ -60,5 +60,8 @@ fn fuzz(seconds: u32) -> Result<()> {
 
 /// Tests that compare a generated file write it instead.
 pub(crate) fn references() -> Result<()> {
-    run(cargo(&["test", "--package", "tautline-server", "openapi"]).env("TAUTLINE_WRITE_REFERENCES", "1"))
+    for (package, tests) in [("tautline-server", "openapi"), ("tautline-store", "found_by_an_index")] {
+        run(cargo(&["test", "--package", package, tests]).env("TAUTLINE_WRITE_REFERENCES", "1"))?;
+    }
+    Ok(())
 }

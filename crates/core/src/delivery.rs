@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tautline_slack::request::Kind;
 
-use crate::inbox::Request;
+use crate::inbox::{Request, Revive};
 use crate::names::names;
 use crate::schedule::Next;
-use crate::{DeliveryId, EndpointId, RequestId, StoreResult, TenantId, Timestamp};
+use crate::{DeliveryId, EndpointId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 
 /// Where a delivery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +55,36 @@ pub struct NewDelivery {
     pub endpoint: EndpointId,
     /// Whether this endpoint's words are the answer to Slack; others get a copy.
     pub answers: bool,
-    /// Until when whoever stores it has it in hand; `None` leaves it to the sweep.
-    pub leased_until: Option<Timestamp>,
+    /// Since when it is due.
+    pub due_at: Timestamp,
+    /// How it goes from here.
+    pub hand: Hand,
+}
+
+/// In whose hand a delivery is when it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hand {
+    /// Whoever stores it has it, until then.
+    Leased {
+        /// The end of the lease.
+        until: Timestamp,
+    },
+    /// It waits for the sweep.
+    Ready {
+        /// Its place among the first attempts; see [`turns`](crate::turns).
+        turn: Timestamp,
+    },
+}
+
+/// How many deliveries an endpoint could take, or has waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// Of those that were never tried.
+    pub first: usize,
+    /// Of those that were.
+    pub again: usize,
 }
 
 /// A delivery in somebody's hand.
@@ -69,6 +98,10 @@ pub struct Leased {
     pub answers: bool,
     /// The number of this attempt; the first is 1.
     pub attempt: u32,
+    /// Since when it was due.
+    pub due_at: Timestamp,
+    /// Until when it is nobody else's.
+    pub leased_until: Timestamp,
     /// What is delivered.
     pub request: Arc<Request>,
 }
@@ -170,6 +203,58 @@ pub enum Finished {
     Fenced,
 }
 
+/// What was found when leases were taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reaped {
+    /// How many deliveries and requests changed.
+    pub changed: usize,
+    /// Whether there may be more.
+    pub is_more: bool,
+    /// Endpoints for which something waited beyond its life.
+    pub expired: Vec<EndpointId>,
+}
+
+/// Which deliveries are listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFilter {
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// To this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Made then or later.
+    pub since: Option<Timestamp>,
+}
+
+/// A delivery in a list, with what it brings.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The delivery, its attempts without the answers.
+    pub delivery: Delivery,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The request's kind.
+    pub kind: Kind,
+    /// What is asked within the kind.
+    pub name: String,
+    /// When the request came.
+    pub received_at: Timestamp,
+}
+
+/// A dead delivery that is made again.
+#[derive(Clone, Debug)]
+pub struct Revival {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Until when it is worth it.
+    pub expires_at: Timestamp,
+    /// Its place among first attempts, if it never had one.
+    pub turn: Timestamp,
+}
+
 /// Which leases are taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reap {
@@ -182,23 +267,20 @@ pub enum Reap {
 /// The store's record of deliveries.
 #[async_trait]
 pub trait Deliveries {
-    /// How many deliveries are due and not expired, for each of these endpoints, counted up to a number.
-    async fn delivery_due(
-        &self,
-        now: Timestamp,
-        endpoints: &[(EndpointId, usize)],
-    ) -> StoreResult<Vec<(EndpointId, usize)>>;
+    /// How many deliveries are due and not expired, for each of these endpoints, counted up to its places.
+    async fn delivery_due(&self, now: Timestamp, places: &[Places]) -> StoreResult<Vec<Places>>;
 
-    /// Since when the delivery has been due that waits longest for one of these endpoints.
+    /// Since when the delivery has been due that waits longest for one of these endpoints, or one of the longest.
     async fn delivery_oldest(&self, endpoints: &[EndpointId]) -> StoreResult<Option<Timestamp>>;
 
-    /// Takes deliveries that are due and not expired, at most so many for each endpoint, oldest first.
-    /// One whose body does not open (for want of a key) is put back for a while, and costs no attempt.
+    /// Takes deliveries that are due and not expired, at most so many for each endpoint: first attempts by their turn,
+    /// others by their time. One whose body does not open (for want of a key) is put back for a while, and costs no
+    /// attempt.
     async fn delivery_lease(
         &self,
         now: Timestamp,
         leased_until: Timestamp,
-        free: &[(EndpointId, usize)],
+        places: &[Places],
     ) -> StoreResult<Vec<Leased>>;
 
     /// Puts an attempt on record, with what follows it.
@@ -212,6 +294,19 @@ pub trait Deliveries {
 
     /// Takes back leases whose holder is gone, by the kind's own rule: what may run twice becomes ready, the
     /// rest is dead, and a held request with neither answer nor fallback is unanswered. Also ends what waited
-    /// beyond its life. Says how many deliveries changed.
-    async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize>;
+    /// beyond its life.
+    async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<Reaped>;
+
+    /// Lists deliveries, newest first. Looks at [`limits::DELIVERIES_SEEN`](crate::limits::DELIVERIES_SEEN) at most: a page
+    /// can be short, or empty, and have another after it.
+    async fn deliveries(&self, filter: &DeliveryFilter, page: PageRequest) -> StoreResult<Page<Listed>>;
+
+    /// Has dead deliveries made again: due at once. Says how many; what is no longer dead, whose body is forgotten, or whose
+    /// endpoint was removed is left. Their attempts go on counting.
+    async fn delivery_revive(
+        &self,
+        which: Revive,
+        now: Timestamp,
+        deliveries: Vec<Revival>,
+    ) -> StoreResult<u64>;
 }

@@ -1,12 +1,11 @@
 //! Endpoints: the product's handlers, in-process or HTTP, and which of them gets what.
 
-use std::str::FromStr;
-
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tautline_slack::request::Kind;
 use url::Url;
 
+pub use crate::filter::{Filter, FilterError};
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::{EndpointId, StoreResult, TenantId, Timestamp};
 
@@ -24,10 +23,42 @@ pub struct Endpoint {
     pub filters: Vec<Filter>,
     /// Whose requests it gets.
     pub tenants: TenantSet,
-    /// Whether the environment or the program declares it; otherwise the API made it, and can remove it.
+    /// Whether the environment or the program declares it; otherwise the API made it, and can change and remove it.
     pub is_declared: bool,
+    /// Attempts under way at once, if not [`limits::IN_FLIGHT_PER_ENDPOINT`](crate::limits::IN_FLIGHT_PER_ENDPOINT).
+    pub in_flight: Option<u32>,
+    /// Whether somebody has it wait: what comes for it is kept.
+    pub is_paused: bool,
+    /// How it does.
+    pub health: Health,
     /// Since when it is known.
     pub created_at: Timestamp,
+}
+
+/// How an endpoint does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Since when attempts fail one after the other; `None` while it is well.
+    pub failing_since: Option<Timestamp>,
+    /// Why, in the words of the attempt with which it was noticed.
+    pub because: Option<String>,
+    /// Since when deliveries are given up.
+    pub exhausted_at: Option<Timestamp>,
+    /// When it said that it is gone (410): it is not asked any more until somebody resumes it.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// A change in how an endpoint does, of which people are told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthChange {
+    /// It fails, and rests between probes.
+    Failing,
+    /// It is well again.
+    Recovered,
+    /// Deliveries to it are given up: they are dead letters.
+    Exhausted,
+    /// It answered 410.
+    Disabled,
 }
 
 /// Where an endpoint is.
@@ -40,6 +71,26 @@ pub enum Target {
         /// The app's URL.
         url: Url,
     },
+    /// An envelope in JSON, signed by the rules of Standard Webhooks: for programs that know nothing of Slack.
+    Standard {
+        /// The program's URL.
+        url: Url,
+    },
+}
+
+impl Target {
+    /// The address, of those that have one.
+    pub fn url(&self) -> Option<&Url> {
+        match self {
+            Self::InProcess => None,
+            Self::Slack { url } | Self::Standard { url } => Some(url),
+        }
+    }
+
+    /// Whether the gateway's own events are understood there. A Bolt app knows Slack's alone.
+    pub fn takes_own_events(&self) -> bool {
+        !matches!(self, Self::Slack { .. })
+    }
 }
 
 /// Whose requests an endpoint gets.
@@ -61,71 +112,34 @@ impl TenantSet {
     }
 }
 
-/// What an endpoint wants: `*`, `command.*`, `event.app_mention`, `block_action.approve_*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter {
-    kind: Option<Kind>,
-    name: String,
-}
-
-/// The text is no filter.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no filter: write \"*\", a kind and a name as in \"event.app_mention\", or a beginning as in \"command.*\""
-)]
-pub struct FilterError(String);
-
-impl Filter {
-    /// Everything.
-    pub fn everything() -> Self {
-        Self { kind: None, name: "*".to_owned() }
-    }
-
-    /// A kind's requests of a name; one that ends in `*` is a beginning.
-    pub fn of(kind: Kind, name: impl Into<String>) -> Self {
-        Self { kind: Some(kind), name: name.into() }
-    }
-
-    fn wants(&self, kind: Kind, name: &str) -> bool {
-        self.kind.is_none_or(|wanted| wanted == kind)
-            && match self.name.strip_suffix('*') {
-                Some(beginning) => name.starts_with(beginning),
-                None => self.name == name,
-            }
-    }
-
-    /// How much it says: an exact name more than a beginning, a long beginning more than a short one.
-    fn precision(&self) -> (bool, bool, usize) {
-        (self.kind.is_some(), !self.name.ends_with('*'), self.name.len())
-    }
-}
-
-impl FromStr for Filter {
-    type Err = FilterError;
-
-    fn from_str(text: &str) -> Result<Self, FilterError> {
-        if text == "*" {
-            return Ok(Self::everything());
-        }
-        let error = || FilterError(text.to_owned());
-        let (kind, name) = text.split_once('.').ok_or_else(error)?;
-        if name.is_empty() {
-            return Err(error());
-        }
-        Ok(Self { kind: Some(kind.parse().map_err(|_| error())?), name: name.to_owned() })
-    }
-}
-
-impl std::fmt::Display for Filter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.kind {
-            None => f.write_str("*"),
-            Some(kind) => write!(f, "{kind}.{}", self.name),
-        }
-    }
-}
-
 impl Endpoint {
+    /// An endpoint that the API makes.
+    pub fn made(
+        id: EndpointId,
+        target: Target,
+        filters: Vec<Filter>,
+        tenants: TenantSet,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            name: id.to_string(),
+            target,
+            filters,
+            tenants,
+            is_declared: false,
+            in_flight: None,
+            is_paused: false,
+            health: Health::default(),
+            created_at,
+        }
+    }
+
+    /// Whether nothing goes there for now, whatever waits.
+    pub fn is_shut(&self) -> bool {
+        self.is_paused || self.health.disabled_at.is_some()
+    }
+
     fn best_filter(&self, kind: Kind, name: &str) -> Option<&Filter> {
         self.filters.iter().filter(|filter| filter.wants(kind, name)).max_by_key(|filter| filter.precision())
     }
@@ -136,8 +150,8 @@ impl Endpoint {
     }
 }
 
-/// The endpoints that get a request. The first is the one that answers: in-process, else the most specific
-/// filter, else the tenant's own, else the oldest. The others get a copy.
+/// The endpoints that get a request. The first is the one that answers: one that is not paused, in-process, else the most
+/// specific filter, else the tenant's own, else the oldest. The others get a copy.
 pub fn recipients<'e>(
     endpoints: &'e [Endpoint],
     tenant: &TenantId,
@@ -149,7 +163,7 @@ pub fn recipients<'e>(
         let remote = endpoint.target != Target::InProcess;
         let precision = endpoint.best_filter(kind, name).map(Filter::precision);
         let shared = endpoint.tenants == TenantSet::All;
-        (remote, std::cmp::Reverse(precision), shared, endpoint.created_at, endpoint.id)
+        (endpoint.is_shut(), remote, std::cmp::Reverse(precision), shared, endpoint.created_at, endpoint.id)
     });
     wanting
 }
@@ -172,6 +186,8 @@ pub struct Kept {
     pub endpoint: Endpoint,
     /// The secret of one that the API made. Those that are declared bring their own.
     pub secret: Option<SecretString>,
+    /// The secret before the last rotation, and until when it is good as well.
+    pub secret_before: Option<(SecretString, Timestamp)>,
 }
 
 /// The store's record of endpoints.
@@ -187,6 +203,29 @@ pub trait Endpoints {
 
     /// Those in force, declared or made, oldest first.
     async fn endpoints(&self) -> StoreResult<Vec<Kept>>;
+
+    /// Changes an endpoint that the API made: its target, filters, tenants, limit, and whether it is paused. One that is not
+    /// paused (any more) is not disabled either. False: there is none.
+    async fn endpoint_change(&self, endpoint: &Endpoint) -> StoreResult<bool>;
+
+    /// Gives an endpoint that the API made a new secret. The one it had is good until a time, as well. False: there is none.
+    async fn endpoint_rotate(
+        &self,
+        id: EndpointId,
+        secret: SecretString,
+        before_until: Timestamp,
+    ) -> StoreResult<bool>;
+
+    /// Puts a change of health on record. True for the one who made the change: of several servers one tells people.
+    /// `because` is what failed. An endpoint that is well otherwise is exhausted anew after
+    /// [`limits::EXHAUSTED_AGAIN`](crate::limits::EXHAUSTED_AGAIN).
+    async fn endpoint_health(
+        &self,
+        id: EndpointId,
+        change: HealthChange,
+        because: &str,
+        now: Timestamp,
+    ) -> StoreResult<bool>;
 
     /// Removes an endpoint that the API made. What waits for it is dead. False: there is none.
     async fn endpoint_remove(&self, id: EndpointId) -> StoreResult<bool>;
@@ -208,14 +247,10 @@ mod tests {
 
     fn endpoint(name: &str, target: Target, filter: &str, tenants: TenantSet, made_at: i64) -> Endpoint {
         let created_at = Timestamp::from_micros(made_at);
+        let id = EndpointId::generate(created_at, &SystemRng);
         Endpoint {
-            id: EndpointId::generate(created_at, &SystemRng),
             name: name.to_owned(),
-            target,
-            filters: vec![filter.parse().unwrap()],
-            tenants,
-            is_declared: false,
-            created_at,
+            ..Endpoint::made(id, target, vec![filter.parse().unwrap()], tenants, created_at)
         }
     }
 
@@ -229,22 +264,6 @@ mod tests {
 
     fn order(endpoints: &[Endpoint]) -> Vec<&str> {
         recipients(endpoints, &acme(), Kind::Command, "/deploy").iter().map(|e| e.name.as_str()).collect()
-    }
-
-    #[test]
-    fn filters_match_by_kind_and_name() {
-        let wants = |filter: &str, kind, name| filter.parse::<Filter>().unwrap().wants(kind, name);
-        assert!(wants("*", Kind::Event, "message"));
-        assert!(wants("event.app_mention", Kind::Event, "app_mention"));
-        assert!(!wants("event.app_mention", Kind::Event, "app_mention_x"));
-        assert!(!wants("event.app_mention", Kind::Command, "app_mention"));
-        assert!(wants("block_action.approve_*", Kind::BlockAction, "approve_7"));
-        assert!(!wants("block_action.approve_*", Kind::BlockAction, "reject_7"));
-        assert!(wants("command.*", Kind::Command, "/x"));
-        for bad in ["", "event", "event.", "events.message", ".x"] {
-            assert!(bad.parse::<Filter>().is_err(), "{bad:?}");
-        }
-        assert_eq!("command./x*".parse::<Filter>().unwrap().to_string(), "command./x*");
     }
 
     #[test]
@@ -264,6 +283,12 @@ mod tests {
         endpoints.push(endpoint("here", Target::InProcess, "*", TenantSet::All, 6));
         assert_eq!(order(&endpoints)[0], "here", "in-process before all");
         assert_eq!(order(&endpoints).len(), 6, "the others get a copy");
+        endpoints[5].is_paused = true;
+        assert_eq!(
+            (order(&endpoints)[0], order(&endpoints)[5]),
+            ("exact", "here"),
+            "a paused one answers nobody"
+        );
     }
 
     #[test]

@@ -67,6 +67,11 @@ names!(AnswerState {
 pub struct SeenKey(pub [u8; 32]);
 
 impl SeenKey {
+    /// What the gateway itself says is known by its own id.
+    pub fn own(id: &RequestId) -> Self {
+        Self(Sha256::digest(id.as_bytes()).into())
+    }
+
     /// An event is known by the installation that Slack names and its `event_id`, which Slack's retries keep.
     /// Everything else is known by its own signature: Slack does not retry it, a replay repeats it.
     ///
@@ -204,7 +209,8 @@ pub trait Inbox {
     /// there, or no longer unclaimed; nothing was changed.
     async fn request_claim(&self, request: &Request, deliveries: Vec<NewDelivery>) -> StoreResult<bool>;
 
-    /// Has dead deliveries of a request made again: due at once, and worth it until `expires_at`. How many those are.
+    /// Has dead deliveries of a request made again: due at once, and worth it until `expires_at`; those that were never
+    /// tried go by `turn`. How many those are.
     /// Their attempts go on counting. None where the body is forgotten, or the endpoint was removed.
     async fn request_replay(
         &self,
@@ -212,6 +218,7 @@ pub trait Inbox {
         id: RequestId,
         which: Revive,
         now: Timestamp,
+        turn: Timestamp,
         expires_at: Timestamp,
     ) -> StoreResult<u64>;
 

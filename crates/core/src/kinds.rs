@@ -33,7 +33,9 @@ impl Policy {
     pub const fn of(kind: Kind) -> Self {
         use Redelivered::{IfItDidNotRun, Never, OnAnyFailure};
         let (held, redelivered, life) = match kind {
-            Kind::Event | Kind::ViewClosed => (false, OnAnyFailure, limits::EVENT_LIFE),
+            Kind::Event | Kind::ViewClosed | Kind::Installation | Kind::Endpoint => {
+                (false, OnAnyFailure, limits::EVENT_LIFE)
+            }
             Kind::BlockAction | Kind::Shortcut | Kind::MessageAction | Kind::DialogCancellation => {
                 (false, OnAnyFailure, limits::INTERACTION_LIFE)
             }

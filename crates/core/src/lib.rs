@@ -7,6 +7,7 @@
 pub mod access;
 pub mod audit;
 pub mod channel;
+pub mod circuit;
 pub mod connect;
 pub mod delivery;
 pub mod endpoint;
@@ -21,8 +22,10 @@ pub mod outbox;
 pub mod schedule;
 pub mod sending;
 pub mod session;
+pub mod turns;
 
 mod clock;
+mod filter;
 mod ids;
 mod names;
 mod page;

@@ -30,12 +30,34 @@ pub const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ENDPOINT_CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a delivery belongs to whoever took it: twice the longest attempt.
 pub const LEASE: Duration = MINUTE;
-/// Attempts under way at one endpoint.
-pub const IN_FLIGHT_PER_ENDPOINT: usize = 64;
+/// Attempts under way at one endpoint, unless it is given another limit.
+pub const IN_FLIGHT_PER_ENDPOINT: u32 = 64;
+/// The highest limit that an endpoint can be given.
+pub const IN_FLIGHT_MAX: u32 = 1000;
+/// One slot in so many is kept for first attempts: retries, however many, hold up nothing that is new.
+pub const SLOTS_PER_RESERVED: u32 = 4;
+/// Failures with no success between them after which an endpoint is given a rest.
+pub const CIRCUIT_FAILURES: u32 = 5;
+/// The first and the longest rest of an endpoint that fails; each is twice the one before.
+pub const CIRCUIT_RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
+/// The distance between two turns of one tenant in the queue of an endpoint.
+pub const TURN: Duration = Duration::from_secs(1);
+/// Queues of tenants at endpoints of which the last turn is remembered; some 100 bytes each.
+pub const TURNS: usize = 100_000;
+/// The pause between two words that deliveries to an endpoint were given up, where it is well otherwise.
+pub const EXHAUSTED_AGAIN: Duration = DAY;
+/// How long the secret of an endpoint is good after it was replaced.
+pub const SECRET_OVERLAP: Duration = DAY;
 /// Endpoints: each request is held against all of them.
 pub const ENDPOINTS: usize = 1000;
 /// Filters of an endpoint.
 pub const FILTERS: usize = 100;
+/// The name in a filter: Slack's longest names (an `action_id`, a `callback_id`) have 255 characters.
+pub const FILTER_BYTES: usize = 1024;
+/// An endpoint's URL.
+pub const ENDPOINT_URL_BYTES: usize = 2048;
+/// Deliveries that are looked at for one page of a list, however few of them fit what is asked for.
+pub const DELIVERIES_SEEN: u32 = 20_000;
 /// What is kept of an endpoint's answer; a longer answer is a failure, as half of it would be nonsense.
 pub const ENDPOINT_ANSWER_BYTES: usize = 64 * 1024;
 /// How often the sweep looks for deliveries that are due.

@@ -48,11 +48,11 @@ impl App {
     /// this process's own affair: another that started since may declare other things.
     pub(crate) async fn refresh_endpoints(&self) -> StoreResult<()> {
         let _one_at_a_time = self.refreshing.lock().await;
-        let made = self.store.endpoints().await?.into_iter().filter(|kept| !kept.endpoint.is_declared);
-        let made = made.collect::<Vec<_>>();
-        self.dispatcher.keep_ways(&made);
+        let kept = self.store.endpoints().await?;
+        self.dispatcher.keep_ways(&kept, self.clock.now());
         let declared = self.endpoints().iter().filter(|known| known.is_declared).cloned().collect::<Vec<_>>();
-        let all = declared.into_iter().chain(made.into_iter().map(|kept| kept.endpoint)).collect();
+        let made = kept.into_iter().map(|kept| kept.endpoint).filter(|endpoint| !endpoint.is_declared);
+        let all = declared.into_iter().chain(made).collect();
         *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
         Ok(())
     }

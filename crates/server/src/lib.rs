@@ -22,6 +22,7 @@ mod locked;
 mod metrics;
 mod openapi;
 mod outbound;
+mod own_events;
 mod page;
 mod router;
 mod serve;
@@ -33,6 +34,7 @@ pub use tautline_core as core;
 /// Slack's protocol, for the same.
 pub use tautline_slack as slack;
 
+pub use egress::names_metadata;
 pub use inbound::CANONICAL_PATH as INBOUND_PATH;
 pub use installations::callback::PATH as CALLBACK_PATH;
 pub use locked::serve_locked;

@@ -29,7 +29,8 @@ pub(crate) struct Metrics {
     page: PrometheusHandle,
     by_kind: HashMap<Kind, OfKind>,
     commit: Histogram,
-    hand_over: Histogram,
+    first_lag: Histogram,
+    retry_lag: Histogram,
 }
 
 struct OfKind {
@@ -67,7 +68,10 @@ fn describe() {
     describe_histogram!("tautline_inbound_commit_seconds", "From the plan of a request to its commit");
     describe_histogram!("tautline_inbound_answer_seconds", "From receipt to Slack's answer, by kind");
     describe_counter!("tautline_fallbacks_total", "Answers that were the kind's fallback, by kind");
-    describe_histogram!("tautline_hand_over_seconds", "From receipt to the first attempt at an endpoint");
+    describe_histogram!(
+        "tautline_delivery_lag_seconds",
+        "From when a delivery was due to its attempt, first or retry; the first is due on receipt"
+    );
     describe_histogram!("tautline_attempt_seconds", "How long attempts at endpoints took, by outcome");
     describe_gauge!("tautline_queue_age_seconds", "How long the delivery that is most overdue has waited");
     describe_gauge!(
@@ -98,7 +102,8 @@ impl Metrics {
             page,
             by_kind: Kind::ALL.iter().map(of).collect(),
             commit: histogram!("tautline_inbound_commit_seconds"),
-            hand_over: histogram!("tautline_hand_over_seconds"),
+            first_lag: histogram!("tautline_delivery_lag_seconds", "attempt" => "first"),
+            retry_lag: histogram!("tautline_delivery_lag_seconds", "attempt" => "retry"),
         })
     }
 
@@ -131,9 +136,9 @@ impl Metrics {
         self.of(kind).fallbacks.increment(1);
     }
 
-    /// An endpoint is asked for the first time.
-    pub(crate) fn handed_over(&self, after: Duration) {
-        self.hand_over.record(after);
+    /// An endpoint is asked.
+    pub(crate) fn handed_over(&self, attempt: u32, after: Duration) {
+        if attempt == 1 { &self.first_lag } else { &self.retry_lag }.record(after);
     }
 
     /// Makes room: what histograms gathered is summed up. To be called now and then, also when nobody reads.

@@ -19,6 +19,7 @@ use utoipa::{Modify, OpenApi};
         (name = "inbound", description = "What Slack sends"),
         (name = "endpoints", description = "Who gets what Slack sends"),
         (name = "inbox", description = "The record of it"),
+        (name = "deliveries", description = "On their way from there to endpoints, or given up"),
         (name = "installations", description = "Connected workspaces"),
         (name = "messages", description = "What the product says to Slack, queued and paced"),
         (name = "outbound", description = "The Web API, with a gateway key in place of a token"),

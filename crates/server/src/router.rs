@@ -56,7 +56,16 @@ fn rooms() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(v1::dashboard_links::create::create))
         .routes(routes!(dashboard::link::open))
         .routes(routes!(v1::endpoints::create::create, v1::endpoints::list::list))
-        .routes(routes!(v1::endpoints::remove::remove))
+        .routes(routes!(
+            v1::endpoints::get::get,
+            v1::endpoints::change::change,
+            v1::endpoints::remove::remove
+        ))
+        .routes(routes!(v1::endpoints::rotate_secret::rotate_secret))
+        .routes(routes!(v1::endpoints::test::test))
+        .routes(routes!(v1::deliveries::list::list))
+        .routes(routes!(v1::dead_letters::list::list))
+        .routes(routes!(v1::dead_letters::replay::replay))
         .routes(routes!(v1::inbox::list::list))
         .routes(routes!(v1::inbox::get::get))
         .routes(routes!(v1::inbox::replay::replay))

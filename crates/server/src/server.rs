@@ -66,7 +66,7 @@ impl Server {
         let handlers = handlers.into_iter().chain([upkeep::registered()]).collect::<Vec<_>>();
         let endpoints = declare(&settings, store.as_ref(), clock.as_ref(), rng.as_ref(), &handlers).await?;
         let secret = settings.forward.as_ref().map(|forward| &forward.secret);
-        let dispatcher = Dispatcher::new(&endpoints, &handlers, secret, EndpointClient::new()?);
+        let dispatcher = Dispatcher::new(&endpoints, &handlers, secret, EndpointClient::new()?, clock.now());
         let slack = SlackClient::new(settings.slack_url.clone())?;
         let (accepting, tasks) = (Arc::new(Semaphore::new(limits::ACCEPTING)), TaskTracker::new());
         let sender = Sender::new();
@@ -90,12 +90,16 @@ impl Server {
         home::record_tenant(&app).await?;
         // Where nobody else serves the store, whoever held a lease is gone.
         let which = if app.store.is_shared() { Reap::RunOut } else { Reap::All };
-        let changed = app.store.delivery_reap(app.clock.now(), which).await?
-            + app.store.message_reap(app.clock.now(), which).await?;
+        let reaped = app.store.delivery_reap(app.clock.now(), which).await?;
+        let changed = reaped.changed + app.store.message_reap(app.clock.now(), which).await?;
         if changed > 0 {
             tracing::info!(changed, "took back what the last run left unfinished");
         }
-        Ok(Self { app: Arc::new(app) })
+        let app = Arc::new(app);
+        for endpoint in reaped.expired {
+            dispatch::gave_up(&app, endpoint, "what waited for it grew too old").await;
+        }
+        Ok(Self { app })
     }
 
     /// Serves until told to stop; then finishes what is in hand for [`limits::SHUTDOWN_GRACE`], and leaves the

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tautline_core::SecretHash;
 use tautline_core::limits;
 use tautline_slack::signing::SigningSecret;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub bot_token: Option<Token>,
     /// The product's Bolt app that gets everything.
     pub forward: Option<Forward>,
+    /// The incoming webhook for operational alerts. A secret.
+    pub ops_webhook: Option<SecretString>,
     /// Limits that tests bring nearer.
     pub tuning: Tuning,
 }

@@ -1,11 +1,11 @@
 //! How values of several parts are told in columns. The same words on both engines.
 
 use bytes::Bytes;
-use tautline_core::TenantId;
 use tautline_core::access::Scope;
-use tautline_core::delivery::{Answer, AttemptResult, DeliveryState};
+use tautline_core::delivery::{Answer, AttemptResult, DeliveryState, Hand, NewDelivery};
 use tautline_core::endpoint::{Filter, Target, TenantSet};
 use tautline_core::schedule::Next;
+use tautline_core::{TenantId, Timestamp};
 use tautline_slack::TeamId;
 
 /// Why a message is held that came back with a backup.
@@ -31,6 +31,7 @@ pub(crate) fn target(target: &Target) -> (&'static str, Option<&str>) {
     match target {
         Target::InProcess => ("in_process", None),
         Target::Slack { url } => ("slack", Some(url.as_str())),
+        Target::Standard { url } => ("standard", Some(url.as_str())),
     }
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn read_target(target: &str, url: Option<&str>) -> Option<Target> {
     match target {
         "in_process" => Some(Target::InProcess),
         "slack" => Some(Target::Slack { url: url?.parse().ok()? }),
+        "standard" => Some(Target::Standard { url: url?.parse().ok()? }),
         _ => None,
     }
 }
@@ -90,6 +92,17 @@ pub(crate) fn teams_after(json: Option<&str>, granted: &[TeamId], revoked: &[Tea
     names.sort_unstable();
     names.dedup();
     serde_json::to_string(&names).expect("texts are JSON")
+}
+
+/// How a new delivery stands: `state`, `attempt`, `next_at`, `turn` and the end of its lease.
+pub(crate) fn hand(
+    delivery: &NewDelivery,
+) -> (DeliveryState, i64, Option<Timestamp>, Timestamp, Option<Timestamp>) {
+    let due_at = delivery.due_at;
+    match delivery.hand {
+        Hand::Leased { until } => (DeliveryState::Leased, 1, None, due_at, Some(until)),
+        Hand::Ready { turn } => (DeliveryState::Ready, 0, Some(due_at), turn, None),
+    }
 }
 
 /// What follows an attempt: `state`, `next_at` and `dead_reason`.

@@ -6,6 +6,8 @@
 mod columns;
 mod keyring;
 mod limits;
+#[cfg(test)]
+mod plans;
 pub mod postgres;
 mod sealed;
 pub mod sqlite;

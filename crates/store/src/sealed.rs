@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tautline_core::delivery::Leased;
 use tautline_core::endpoint::{Endpoint, Kept};
 use tautline_core::inbox::Request;
@@ -11,7 +11,7 @@ use tautline_core::installation::CredentialKind;
 use tautline_core::outbox::Claimed;
 use tautline_core::{
     DeliveryId, EndpointId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId,
-    Vault, VaultError,
+    Timestamp, Vault, VaultError,
 };
 use tautline_slack::Token;
 
@@ -40,16 +40,38 @@ pub(crate) fn endpoint_secret(id: &EndpointId) -> Place<'_> {
     Place { tenant: None, table: "endpoints", row: id.as_bytes(), field: "secret" }
 }
 
-/// An endpoint with its secret. One that does not open is left out, and said: the others must not suffer for it.
-pub(crate) fn kept(vault: &dyn Vault, endpoint: Endpoint, sealed: Option<Vec<u8>>) -> Kept {
-    let open = |sealed: Vec<u8>| match vault.open(endpoint_secret(&endpoint.id), &sealed) {
-        Ok(secret) => Some(String::from_utf8_lossy(secret.expose_secret()).into_owned().into()),
+/// The secret that an endpoint had before.
+pub(crate) fn endpoint_secret_before(id: &EndpointId) -> Place<'_> {
+    Place { tenant: None, table: "endpoints", row: id.as_bytes(), field: "secret_before" }
+}
+
+/// What is sealed in an endpoint's row.
+pub(crate) struct Secrets {
+    pub(crate) secret: Option<Vec<u8>>,
+    pub(crate) before: Option<(Vec<u8>, Timestamp)>,
+}
+
+/// An endpoint with its secrets. One that does not open is left out, and said: the others must not suffer for it.
+pub(crate) fn kept(vault: &dyn Vault, endpoint: Endpoint, sealed: Secrets) -> Kept {
+    let open = |place: Place<'_>, sealed: Vec<u8>| match vault.open(place, &sealed) {
+        Ok(secret) => Some(SecretString::from(String::from_utf8_lossy(secret.expose_secret()).into_owned())),
         Err(error) => {
             tracing::error!(endpoint = %endpoint.id, %error, "nothing goes to an endpoint whose secret does not open");
             None
         }
     };
-    Kept { secret: sealed.and_then(open), endpoint }
+    let secret = sealed.secret.and_then(|sealed| open(endpoint_secret(&endpoint.id), sealed));
+    let before = sealed
+        .before
+        .and_then(|(sealed, until)| Some((open(endpoint_secret_before(&endpoint.id), sealed)?, until)));
+    Kept { secret, secret_before: before, endpoint }
+}
+
+/// The secret that an endpoint has, sealed as the one that it had.
+pub(crate) fn as_before(vault: &dyn Vault, id: &EndpointId, sealed: &[u8]) -> StoreResult<Vec<u8>> {
+    let plain = vault.open(endpoint_secret(id), sealed);
+    let failed = |source| StoreError::Sealed { table: "endpoints", row: id.to_string(), source };
+    Ok(vault.seal(endpoint_secret_before(id), plain.map_err(failed)?.expose_secret()))
 }
 
 /// The name of a credential's row.

@@ -64,6 +64,14 @@ impl Anyone {
         self.caller.tenant.is_none()
     }
 
+    /// The tenant whose things are looked at; none where a platform key names none, and means everybody's.
+    pub(crate) async fn tenant_or_all(self, app: &App) -> ApiResult<Option<TenantId>> {
+        if self.is_platform() && self.named.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(self.tenant(app).await?.tenant))
+    }
+
     /// The tenant whose things are looked at.
     pub(crate) async fn tenant(self, app: &App) -> ApiResult<ForTenant> {
         let Self { caller, named } = self;

@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use tracing::field::Empty;
 use tracing::{Instrument as _, debug_span};
 
-use super::{Ear, HandlerCall, Slot, Via, late};
+use super::way::Via;
+use super::{Ear, HandlerCall, Slot, health, late};
 use crate::app::App;
 use crate::error::chain;
 use crate::metrics;
@@ -32,17 +33,20 @@ pub(crate) enum Verdict {
 /// Makes an attempt at a leased delivery. `held` is where Slack waits for the words, if it still does.
 pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Option<Held>) {
     let (started_at, ear) = (app.clock.now(), Ear::new(held));
-    if leased.attempt == 1 {
-        app.metrics.handed_over(started_at.since(leased.request.received_at));
+    // Whoever stood still until the lease is about to end leaves it to the next: what is sent now could be sent twice.
+    if started_at.after(limits::ENDPOINT_TIMEOUT) > leased.leased_until {
+        return tracing::warn!(delivery = %leased.id, attempt = leased.attempt, "not begun: the lease is about to run out");
     }
+    app.metrics.handed_over(leased.attempt, started_at.since(leased.due_at));
     let span =
         debug_span!("attempt", request = %leased.request.id, attempt = leased.attempt, outcome = Empty);
     let result = ask(&app, &leased, &slot, &ear).instrument(span.clone()).await;
     span.record("outcome", outcome(&result));
     drop(span);
+    let ended_at = app.clock.now();
+    let change = slot.ended(&result, ended_at);
     // The slot is free as soon as the endpoint is: what follows is our own business.
     drop(slot);
-    let ended_at = app.clock.now();
     metrics::attempted(outcome(&result), ended_at.since(started_at));
     let policy = Policy::of(leased.request.kind);
     let expires_at = leased.request.expires_at;
@@ -61,6 +65,8 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
         result: Some(result),
     };
     finish(&app, &leased, &record, &next).await;
+    let result = record.result.as_ref().expect("it ended");
+    health::after(&app, leased.endpoint, result, change, &next).await;
     if let Some(Verdict::Answer(answer)) = unheard
         && leased.answers
         && policy.held
@@ -71,9 +77,7 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
 
 async fn ask(app: &Arc<App>, leased: &Leased, slot: &Slot, ear: &Ear) -> AttemptResult {
     let handler = match &slot.way.via {
-        Via::Slack { url, secret } => {
-            return app.dispatcher.client.ask(url, secret, leased, app.clock.now()).await;
-        }
+        Via::Http(address) => return app.dispatcher.client.ask(address, leased, app.clock.now()).await,
         Via::InProcess(handler) => handler.clone(),
     };
     let request = leased.request.clone();
@@ -122,7 +126,8 @@ fn outcome(result: &AttemptResult) -> &'static str {
     }
 }
 
-fn told(result: &AttemptResult) -> String {
+/// In a person's words.
+pub(crate) fn told(result: &AttemptResult) -> String {
     match result {
         AttemptResult::Answered(answer) => format!("answered {}", answer.status),
         AttemptResult::Refused { answer, .. } => format!("the endpoint answered {}", answer.status),

@@ -6,34 +6,40 @@
 
 mod attempt;
 mod handler;
+mod health;
 mod late;
 mod sweep;
+mod way;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub(crate) use attempt::{Held, Verdict, attempt};
+pub(crate) use attempt::{Held, Verdict, attempt, told};
 use handler::Ear;
 pub use handler::{Handler, HandlerAnswer, HandlerCall, Registered};
-use secrecy::ExposeSecret as _;
+pub(crate) use health::gave_up;
 pub(crate) use sweep::sweep;
+use tautline_core::delivery::{Hand, Places};
 use tautline_core::endpoint::{Endpoint, Kept, Target};
-use tautline_core::{DeliveryId, EndpointId, limits};
+use tautline_core::turns::Turns;
+use tautline_core::{DeliveryId, EndpointId, TenantId, Timestamp};
+use tautline_slack::request::Kind;
 use tautline_slack::signing::SigningSecret;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use url::Url;
+use tokio::sync::{Notify, oneshot};
+pub(crate) use way::Slot;
+use way::{Slots, Via, Way};
 
-use crate::egress::EndpointClient;
+use crate::egress::{Address, EndpointClient};
 
 /// The ways to the endpoints, and how much is under way on each.
 pub(crate) struct Dispatcher {
     ways: RwLock<Arc<HashMap<EndpointId, Arc<Way>>>>,
-    client: EndpointClient,
+    pub(crate) client: EndpointClient,
     /// Calls the sweep before its time.
     wake: Arc<Notify>,
     /// Where Slack waits for the words of a delivery that found no slot. The sweep may yet be in time.
     held: Mutex<HashMap<DeliveryId, Waiting>>,
+    turns: Mutex<Turns>,
 }
 
 /// Where Slack waits for the words of a delivery that was stored without a slot.
@@ -44,52 +50,14 @@ pub(crate) struct Waiting {
     pub(crate) confirmed: oneshot::Receiver<()>,
 }
 
-/// The way to one endpoint.
-pub(crate) struct Way {
-    via: Via,
-    /// Of an endpoint that this process declares.
-    is_declared: bool,
-    slots: Arc<Semaphore>,
-    /// Something was stored without a slot. Until it had its turn, nobody passes it by the fast path.
-    queued: AtomicBool,
-    wake: Arc<Notify>,
-}
-
-impl Way {
-    fn new(via: Via, is_declared: bool, wake: &Arc<Notify>) -> Arc<Self> {
-        let slots = Arc::new(Semaphore::new(limits::IN_FLIGHT_PER_ENDPOINT));
-        // What the last run left has its turn first.
-        Arc::new(Self { via, is_declared, slots, queued: AtomicBool::new(true), wake: wake.clone() })
-    }
-}
-
-enum Via {
-    Slack { url: Url, secret: SigningSecret },
-    InProcess(Arc<dyn Handler>),
-}
-
-/// The right to make one attempt at an endpoint.
-pub(crate) struct Slot {
-    way: Arc<Way>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        drop(self.permit.take());
-        if self.way.queued.load(Ordering::Relaxed) {
-            self.way.wake.notify_one();
-        }
-    }
-}
-
 impl Dispatcher {
-    /// `handlers` are the in-process endpoints; `secret` signs what goes to the others.
+    /// `handlers` are the in-process endpoints; `secret` signs what goes to those that the environment declares.
     pub(crate) fn new(
         endpoints: &[Endpoint],
         handlers: &[Registered],
         secret: Option<&SigningSecret>,
         client: EndpointClient,
+        now: Timestamp,
     ) -> Self {
         let wake = Arc::new(Notify::new());
         let way = |endpoint: &Endpoint| {
@@ -101,32 +69,44 @@ impl Dispatcher {
                     let registered = handlers.iter().find(|registered| registered.name == endpoint.name)?;
                     Via::InProcess(registered.handler.clone())
                 }
-                Target::Slack { url } => Via::Slack { url: url.clone(), secret: secret?.clone() },
+                Target::Slack { url } => Via::Http(Address::slack(url.clone(), secret?.clone())),
+                Target::Standard { .. } => return None, // the environment declares none
             };
-            Some((endpoint.id, Way::new(via, true, &wake)))
+            Some((endpoint.id, Way::new(via, endpoint, None, &wake, now)))
         };
         let ways = RwLock::new(Arc::new(endpoints.iter().filter_map(way).collect()));
-        Self { ways, client, wake, held: Mutex::default() }
+        Self { ways, client, wake, held: Mutex::default(), turns: Mutex::default() }
     }
 
-    /// Makes the ways to endpoints that the API made since, and gives up those that it removed. What is under way goes on.
-    pub(crate) fn keep_ways(&self, kept: &[Kept]) {
-        let before = self.ways();
-        let way = |kept: &Kept| {
-            let id = kept.endpoint.id;
-            if let Some(way) = before.get(&id) {
-                return Some((id, way.clone()));
+    /// Makes the ways to endpoints that the API made, as they are now, and gives up those that it removed. What is under
+    /// way goes on. Of what is declared, only how it does is of interest.
+    pub(crate) fn keep_ways(&self, kept: &[Kept], now: Timestamp) {
+        let mut ways = HashMap::new();
+        let mut all = self.ways.write().unwrap_or_else(PoisonError::into_inner);
+        for Kept { endpoint, .. } in kept {
+            if let Some(way) = all.get(&endpoint.id) {
+                way.is_failing(&endpoint.health, now);
             }
-            let (Target::Slack { url }, Some(secret)) = (&kept.endpoint.target, &kept.secret) else {
-                return None;
-            };
-            let secret = SigningSecret::new(secret.expose_secret())?;
-            Some((id, Way::new(Via::Slack { url: url.clone(), secret }, false, &self.wake)))
-        };
-        let made = kept.iter().filter_map(way);
-        let declared = before.iter().filter(|(_, way)| way.is_declared).map(|(id, way)| (*id, way.clone()));
-        let ways = Arc::new(declared.chain(made).collect());
-        *self.ways.write().unwrap_or_else(PoisonError::into_inner) = ways;
+        }
+        ways.extend(all.iter().filter(|(_, way)| way.is_declared).map(|(id, way)| (*id, way.clone())));
+        for kept in kept.iter().filter(|kept| !kept.endpoint.is_declared) {
+            let Some(address) = Address::of(kept) else { continue };
+            let before = all.get(&kept.endpoint.id).map(AsRef::as_ref);
+            let way = Way::new(Via::Http(address), &kept.endpoint, before, &self.wake, now);
+            ways.insert(kept.endpoint.id, way);
+        }
+        *all = Arc::new(ways);
+        drop(all);
+        // What waited for one that was resumed is due.
+        self.wake.notify_one();
+    }
+
+    /// Begins nothing more at an endpoint, until it is resumed or declared anew.
+    fn shut(&self, endpoint: EndpointId) {
+        let mut all = self.ways.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shut) = all.get(&endpoint).and_then(|way| way.shut()) {
+            Arc::make_mut(&mut all).insert(endpoint, shut);
+        }
     }
 
     fn ways(&self) -> Arc<HashMap<EndpointId, Arc<Way>>> {
@@ -141,6 +121,10 @@ impl Dispatcher {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Leaves word where Slack waits. Whoever waits takes it away again.
     pub(crate) fn hold(&self, delivery: DeliveryId, waiting: Waiting) {
         self.held().insert(delivery, waiting);
@@ -152,19 +136,30 @@ impl Dispatcher {
     }
 
     /// A slot at an endpoint for something that arrives, if one is free and nothing waits for it.
-    pub(crate) fn slot(&self, endpoint: EndpointId) -> Option<Slot> {
-        let way = self.way(endpoint)?;
-        let free = if way.queued.load(Ordering::Relaxed) { None } else { take_slot(&way) };
-        if free.is_none() {
-            way.queued.store(true, Ordering::Relaxed);
-        }
-        free
+    pub(crate) fn slot(&self, endpoint: EndpointId, now: Timestamp, somebody_waits: bool) -> Option<Slot> {
+        self.way(endpoint)?.slot(now, somebody_waits)
+    }
+
+    /// The turn of something that waits for an endpoint.
+    pub(crate) fn turn(
+        &self,
+        endpoint: EndpointId,
+        tenant: &TenantId,
+        kind: Kind,
+        now: Timestamp,
+    ) -> Timestamp {
+        self.turns().next(endpoint, tenant, kind, now)
+    }
+
+    /// Something waits for an endpoint: it has its turn.
+    pub(crate) fn queue(&self, endpoint: EndpointId, tenant: &TenantId, kind: Kind, now: Timestamp) -> Hand {
+        Hand::Ready { turn: self.turn(endpoint, tenant, kind, now) }
     }
 
     /// Something was stored for an endpoint without a slot. If it could take more, as after a start or at the end of a
     /// backlog, the sweep comes at once and sees whether anything else waits.
-    pub(crate) fn nudge(&self, endpoint: EndpointId) {
-        if self.way(endpoint).is_some_and(|way| way.slots.available_permits() > 0) {
+    pub(crate) fn nudge(&self, endpoint: EndpointId, now: Timestamp) {
+        if self.way(endpoint).is_some_and(|way| way.is_free(now)) {
             self.wake.notify_one();
         }
     }
@@ -174,22 +169,17 @@ impl Dispatcher {
         self.ways().keys().copied().collect()
     }
 
-    /// How many deliveries each endpoint could take; at least one is looked for, to know whether any waits.
-    fn free(&self) -> Vec<(EndpointId, usize)> {
-        self.ways().iter().map(|(endpoint, way)| (*endpoint, way.slots.available_permits().max(1))).collect()
+    /// How many deliveries each endpoint could take.
+    fn places(&self, now: Timestamp) -> Vec<Places> {
+        self.ways().values().filter_map(|way| way.places(now)).collect()
     }
 
-    /// Slots for what has waited. With nothing left to wait, arrivals may pass again.
-    fn slots_for(&self, endpoint: EndpointId, waiting: usize) -> Vec<Slot> {
-        let Some(way) = self.way(endpoint) else { return Vec::new() };
-        // Fewer than could be taken: these are all.
-        let is_more = waiting >= way.slots.available_permits().max(1);
-        way.queued.store(is_more, Ordering::Relaxed);
-        std::iter::from_fn(|| take_slot(&way)).take(waiting).collect()
+    fn slots_for(&self, due: Places, now: Timestamp) -> Slots {
+        self.way(due.endpoint).map(|way| way.slots_for(due, now)).unwrap_or_default()
     }
-}
 
-fn take_slot(way: &Arc<Way>) -> Option<Slot> {
-    let permit = way.slots.clone().try_acquire_owned().ok()?;
-    Some(Slot { way: way.clone(), permit: Some(permit) })
+    /// Forgets what no longer matters.
+    fn tidy(&self, now: Timestamp) {
+        self.turns().tidy(now);
+    }
 }

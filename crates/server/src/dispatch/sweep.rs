@@ -3,17 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tautline_core::delivery::{Leased, Reap};
+use tautline_core::delivery::{Leased, Places, Reap};
 use tautline_core::{StoreResult, limits};
 use tokio_util::sync::CancellationToken;
 
-use super::{Slot, Waiting, attempt};
+use super::{Slot, Waiting, attempt, gave_up};
 use crate::app::App;
 use crate::error::chain;
 
 /// Sweeps until told to stop.
 pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
     let (mut count, mut pause) = (0_u32, limits::SWEEP);
+    let mut is_more = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -21,7 +22,13 @@ pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
             () = app.dispatcher.wake.notified(), if pause == limits::SWEEP => {}
         }
         count = count.wrapping_add(1);
-        pause = match once(&app, count.is_multiple_of(limits::SWEEPS_PER_REAP)).await {
+        let swept = async {
+            if is_more || count.is_multiple_of(limits::SWEEPS_PER_REAP) {
+                is_more = reap(&app).await?;
+            }
+            once(&app).await
+        };
+        pause = match swept.await {
             Ok(()) => limits::SWEEP,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the sweep cannot use the store; it will try again");
@@ -31,33 +38,49 @@ pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
-    if reap {
-        if app.store.is_shared() {
-            // Another server's API may have made one, or removed one.
-            if let Err(error) = app.refresh_endpoints().await {
-                tracing::error!(error = %chain(&error), "endpoints of other servers cannot be read; going by the last");
-            }
-        }
-        app.metrics.tidy();
-        let changed = app.store.delivery_reap(app.clock.now(), Reap::RunOut).await?;
-        if changed > 0 {
-            tracing::warn!(changed, "took back deliveries whose time had run out");
+/// Takes back what the dead left; whether there is more of it.
+async fn reap(app: &Arc<App>) -> StoreResult<bool> {
+    if app.store.is_shared() {
+        // Another server's API may have made one, or removed one.
+        if let Err(error) = app.refresh_endpoints().await {
+            tracing::error!(error = %chain(&error), "endpoints of other servers cannot be read; going by the last");
         }
     }
+    app.metrics.tidy();
+    let now = app.clock.now();
+    app.dispatcher.tidy(now);
+    let reaped = app.store.delivery_reap(now, Reap::RunOut).await?;
+    if reaped.changed > 0 {
+        tracing::warn!(changed = reaped.changed, "took back deliveries whose time had run out");
+    }
+    for endpoint in reaped.expired {
+        gave_up(app, endpoint, "what waited for it grew too old").await;
+    }
+    Ok(reaped.is_more)
+}
+
+async fn once(app: &Arc<App>) -> StoreResult<()> {
     let now = app.clock.now();
     // Asked without writing, as most sweeps find nothing.
-    let due = app.store.delivery_due(now, &app.dispatcher.free()).await?;
-    let taken =
-        due.into_iter().map(|(endpoint, waiting)| (endpoint, app.dispatcher.slots_for(endpoint, waiting)));
-    let mut slots = taken.filter(|(_, slots)| !slots.is_empty()).collect::<HashMap<_, _>>();
+    let due = app.store.delivery_due(now, &app.dispatcher.places(now)).await?;
+    let due = due.into_iter().filter(|due| due.first + due.again > 0);
+    let mut slots = due
+        .map(|due| (due.endpoint, app.dispatcher.slots_for(due, now)))
+        .filter(|(_, slots)| !(slots.first.is_empty() && slots.again.is_empty()))
+        .collect::<HashMap<_, _>>();
     if slots.is_empty() {
         return Ok(());
     }
-    let free = slots.iter().map(|(endpoint, slots)| (*endpoint, slots.len())).collect::<Vec<_>>();
-    for leased in app.store.delivery_lease(now, now.after(limits::LEASE), &free).await? {
-        let slot = slots.get_mut(&leased.endpoint).and_then(Vec::pop);
-        let slot = slot.expect("no more is leased than slots are free");
+    let places = slots.iter().map(|(endpoint, slots)| Places {
+        endpoint: *endpoint,
+        first: slots.first.len(),
+        again: slots.again.len(),
+    });
+    let places = places.collect::<Vec<_>>();
+    for leased in app.store.delivery_lease(now, now.after(limits::LEASE), &places).await? {
+        let slots = slots.get_mut(&leased.endpoint).expect("nothing is leased for want of a slot");
+        let slots = if leased.attempt == 1 { &mut slots.first } else { &mut slots.again };
+        let slot = slots.pop().expect("no more is leased than slots are free");
         let waiting = app.dispatcher.take_held(leased.id);
         app.tasks.spawn(begin(app.clone(), leased, slot, waiting));
     }

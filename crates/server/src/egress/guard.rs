@@ -23,22 +23,22 @@ const METADATA_V6: [Ipv6Addr; 3] = [
 pub(super) fn is_metadata(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local() || METADATA_V4.contains(&v4),
-        IpAddr::V6(v6) => {
-            METADATA_V6.contains(&v6) || behind_nat64(v6).is_some_and(|v4| is_metadata(v4.into()))
-        }
+        IpAddr::V6(v6) => METADATA_V6.contains(&v6) || within(v6).is_some_and(|v4| is_metadata(v4.into())),
     }
 }
 
-/// The IPv4 address that a NAT64 gateway would turn this into.
-fn behind_nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 address that a gateway on the way would turn this into: NAT64, 6to4, and the long abandoned compatible form.
+fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
-        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
+        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
+        | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
+        | [0x20, 0x02, a, b, c, d, ..] => Some(Ipv4Addr::new(a, b, c, d)),
         _ => None,
     }
 }
 
 /// Whether a URL's host is such an address, written out. Names are checked when they are resolved.
-pub(crate) fn names_metadata(url: &url::Url) -> bool {
+pub fn names_metadata(url: &url::Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(v4)) => is_metadata(v4.into()),
         Some(url::Host::Ipv6(v6)) => is_metadata(v6.into()),
@@ -76,6 +76,8 @@ mod tests {
             "http://169.254.170.23/",
             "http://[64:ff9b::a9fe:a9fe]/",
             "http://[fd00:ec2::254]/",
+            "http://[::169.254.169.254]/",
+            "http://[2002:a9fe:a9fe::1]/",
         ] {
             assert!(names_metadata(&spelled.parse().unwrap()), "{spelled}");
         }

@@ -2,13 +2,17 @@
 //!
 //! Neither follows redirects, uses the environment's proxies, waits without limit or reads without limit.
 
+mod address;
 mod endpoints;
 mod guard;
 mod slack;
+mod standard;
 
+pub(crate) use address::Address;
 pub(crate) use endpoints::EndpointClient;
-pub(crate) use guard::names_metadata;
+pub use guard::names_metadata;
 pub(crate) use slack::{CallError, Reply, SlackClient, bearer, is_slacks};
+pub(crate) use standard::StandardSecret;
 
 use bytes::{Bytes, BytesMut};
 

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use tautline_core::delivery::{Leased, NewDelivery};
-use tautline_core::endpoint::recipients;
+use tautline_core::delivery::{Hand, Leased, NewDelivery};
+use tautline_core::endpoint::{Endpoint, recipients};
 use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, SeenKey};
-use tautline_core::kinds::Policy;
+use tautline_core::kinds::{Policy, Redelivered};
 use tautline_core::{DeliveryId, RequestId, StoreResult, TenantId, limits};
 use tautline_slack::request::Shortfall;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -131,14 +131,17 @@ fn hand_over(app: &Arc<App>, plan: Plan) {
     let Plan { incoming, slots, mut held, .. } = plan;
     for (delivery, slot) in incoming.deliveries.iter().zip(slots) {
         let Some(slot) = slot else {
-            app.dispatcher.nudge(delivery.endpoint);
+            app.dispatcher.nudge(delivery.endpoint, app.clock.now());
             continue;
         };
+        let Hand::Leased { until } = delivery.hand else { continue };
         let leased = Leased {
             id: delivery.id,
             endpoint: delivery.endpoint,
             answers: delivery.answers,
             attempt: 1,
+            due_at: delivery.due_at,
+            leased_until: until,
             request: incoming.request.clone(),
         };
         let held = if delivery.answers { held.take() } else { None };
@@ -187,18 +190,32 @@ impl Plan {
             .as_ref()
             .map(|tenant| recipients(&all, tenant, routing.kind, &routing.name))
             .unwrap_or_default();
-        let slots = endpoints.iter().map(|endpoint| app.dispatcher.slot(endpoint.id)).collect::<Vec<_>>();
-        let delivery = |(index, slot): (usize, &Option<Slot>)| NewDelivery {
+        let slot = |(index, endpoint): (usize, &&Endpoint)| {
+            app.dispatcher.slot(endpoint.id, now, policy.held && index == 0)
+        };
+        let slots = endpoints.iter().enumerate().map(slot).collect::<Vec<_>>();
+        let delivery = |tenant: &TenantId, (index, slot): (usize, &Option<Slot>)| NewDelivery {
             id: DeliveryId::generate(now, app.rng.as_ref()),
             endpoint: endpoints[index].id,
             answers: index == 0,
-            leased_until: slot.as_ref().map(|_| now.after(limits::LEASE)),
+            due_at: now,
+            hand: match slot {
+                Some(_) => Hand::Leased { until: now.after(limits::LEASE) },
+                None => app.dispatcher.queue(endpoints[index].id, tenant, routing.kind, now),
+            },
         };
-        let deliveries = slots.iter().enumerate().map(delivery).collect::<Vec<_>>();
-        let shortfall = match (&tenant, endpoints.is_empty()) {
+        let deliveries =
+            tenant.iter().flat_map(|tenant| slots.iter().enumerate().map(move |slot| (tenant, slot)));
+        let deliveries = deliveries.map(|(tenant, slot)| delivery(tenant, slot)).collect::<Vec<_>>();
+        let shortfall = match (&tenant, endpoints.first()) {
             (None, _) => Some(Shortfall::NotConnected),
-            (Some(_), true) => Some(Shortfall::Unknown),
-            (Some(_), false) => None,
+            (Some(_), None) => Some(Shortfall::Unknown),
+            // Nobody will answer in time, whoever else gets a copy.
+            (Some(_), Some(first)) if first.is_shut() && policy.redelivered == Redelivered::Never => {
+                Some(Shortfall::NotReached)
+            }
+            (Some(_), Some(first)) if first.is_shut() => Some(Shortfall::Pending),
+            (Some(_), Some(_)) => None,
         };
         let answer = match shortfall {
             _ if !policy.held => AnswerState::NotHeld,

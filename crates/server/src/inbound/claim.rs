@@ -57,7 +57,8 @@ pub(crate) async fn claim(app: &Arc<App>, request: Request, actor: &str) -> Stor
         id: DeliveryId::generate(now, app.rng.as_ref()),
         endpoint: id,
         answers: index == 0,
-        leased_until: None,
+        due_at: now,
+        hand: app.dispatcher.queue(id, &tenant, request.kind, now),
     };
     let deliveries =
         endpoints.iter().map(|endpoint| endpoint.id).enumerate().map(delivery).collect::<Vec<_>>();

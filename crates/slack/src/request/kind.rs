@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $slug:literal,)*) => {
-        /// One of Slack's ways of asking. The text form is used in filters, tables and the API.
+        /// One of Slack's ways of asking (and two of the gateway's own). The text form is used in filters, tables and the API.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Kind {
             $($(#[$doc])* $variant,)*
@@ -63,6 +63,10 @@ kinds! {
     DialogSuggestion = "dialog_suggestion",
     /// An interaction of a type that did not exist when this was written. Carried like any other.
     Interaction = "interaction",
+    /// Not Slack's: the gateway's own word of an installation. It travels with Slack's requests, and is never read from one.
+    Installation = "installation",
+    /// Not Slack's: the gateway's own word of an endpoint.
+    Endpoint = "endpoint",
 }
 
 impl fmt::Display for Kind {

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::Row as _;
-use tautline_core::TenantId;
-use tautline_core::delivery::{DeliveryState, NewDelivery};
+use tautline_core::delivery::NewDelivery;
 use tautline_core::inbox::{Accepted, Incoming, Request};
+use tautline_core::{TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::clock::DatabaseClock;
@@ -14,6 +14,7 @@ use super::database::{Sql, Tx, sql};
 use super::failure::{Work, unavailable};
 use super::group::Together;
 use super::value;
+use crate::columns;
 
 /// A request, with its body sealed by the caller's task.
 pub(super) struct Accept {
@@ -148,6 +149,7 @@ struct Columns {
     states: Vec<&'static str>,
     attempts: Vec<i64>,
     next_at: Vec<Option<i64>>,
+    turns: Vec<i64>,
     leased_until: Vec<Option<i64>>,
     expires_at: Vec<i64>,
 }
@@ -170,10 +172,7 @@ pub(super) fn deliver<'a>(
 ) -> Sql {
     let mut c = Columns::default();
     for (tenant, request, delivery) in rows {
-        let (state, attempt, next_at) = match delivery.leased_until {
-            Some(_) => (DeliveryState::Leased, 1, None),
-            None => (DeliveryState::Ready, 0, Some(request.received_at.as_micros())),
-        };
+        let (state, attempt, next_at, turn, leased_until) = columns::hand(delivery);
         c.ids.push(value::uuid(delivery.id.as_bytes()));
         c.tenants.push(tenant.to_string());
         c.requests.push(value::uuid(request.id.as_bytes()));
@@ -181,14 +180,15 @@ pub(super) fn deliver<'a>(
         c.answers.push(delivery.answers);
         c.states.push(state.as_str());
         c.attempts.push(attempt);
-        c.next_at.push(next_at);
-        c.leased_until.push(delivery.leased_until.map(|until| clock.database_us(until)));
+        c.next_at.push(next_at.map(Timestamp::as_micros));
+        c.turns.push(turn.as_micros());
+        c.leased_until.push(leased_until.map(|until| clock.database_us(until)));
         c.expires_at.push(request.expires_at.as_micros());
     }
     sql("INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at,
-           leased_until, expires_at)
+           turn, leased_until, expires_at)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[],
-           $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[])")
+           $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])")
     .bind(c.ids)
     .bind(c.tenants)
     .bind(c.requests)
@@ -197,6 +197,7 @@ pub(super) fn deliver<'a>(
     .bind(c.states)
     .bind(c.attempts)
     .bind(c.next_at)
+    .bind(c.turns)
     .bind(c.leased_until)
     .bind(c.expires_at)
 }

@@ -7,17 +7,32 @@ use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::delivery::{
-    Attempt, DeadReason, Deliveries, Delivery, DeliveryState, Finished, Leased, Reap,
+    Attempt, DeadReason, Deliveries, Delivery, DeliveryFilter, DeliveryState, Finished, Leased, Listed,
+    Places, Reap, Reaped, Revival,
 };
+use tautline_core::inbox::Revive;
 use tautline_core::schedule::Next;
-use tautline_core::{DeliveryId, EndpointId, RequestId, StoreResult, TenantId, Timestamp, Vault};
+use tautline_core::{
+    DeliveryId, EndpointId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp, Vault,
+};
 use uuid::Uuid;
 
 use super::database::{Tx, sql};
 use super::failure::Work;
 use super::finish::Finish;
-use super::{PostgresStore, attempts, inbox, reap, value};
+use super::{PostgresStore, attempts, due, inbox, listed, reap, value};
 use crate::sealed;
+
+/// What may be made again, of the table `deliveries` under the name `d`; the parameters are whether all of it, and the
+/// reason of what is not.
+macro_rules! revivable {
+    () => {
+        "d.state = 'dead' AND ($1 OR d.dead_reason <> $2)
+         AND EXISTS (SELECT FROM inbox i WHERE i.id = d.request_id AND i.sealed_body <> '')
+         AND d.endpoint_id NOT IN (SELECT e.id FROM endpoints e WHERE e.is_removed)"
+    };
+}
+pub(super) use revivable;
 
 #[async_trait]
 impl Deliveries for PostgresStore {
@@ -25,12 +40,16 @@ impl Deliveries for PostgresStore {
         &self,
         now: Timestamp,
         leased_until: Timestamp,
-        free: &[(EndpointId, usize)],
+        places: &[Places],
     ) -> StoreResult<Vec<Leased>> {
         let mut tx = self.database.write().await?;
         let mut taken = Vec::new();
-        for (endpoint, slots) in free {
-            taken.extend(self.lease(&mut tx, now, leased_until, *endpoint, *slots).await?);
+        for Places { endpoint, first, again } in places {
+            for (lease, most) in [(due::LEASE_FIRST, *first), (due::LEASE_AGAIN, *again)] {
+                if most > 0 {
+                    taken.extend(self.lease(&mut tx, lease, now, leased_until, *endpoint, most).await?);
+                }
+            }
         }
         tx.finish(()).await?;
         let (opened, shut) = sealed::open_leased(self.vault.as_ref(), taken);
@@ -42,35 +61,29 @@ impl Deliveries for PostgresStore {
         Ok(opened)
     }
 
-    async fn delivery_due(
-        &self,
-        now: Timestamp,
-        endpoints: &[(EndpointId, usize)],
-    ) -> StoreResult<Vec<(EndpointId, usize)>> {
+    async fn delivery_due(&self, now: Timestamp, places: &[Places]) -> StoreResult<Vec<Places>> {
         let mut tx = self.database.read().await?;
-        let mut due = Vec::new();
-        for (endpoint, most) in endpoints {
-            let count = sql("SELECT count(*) AS due FROM (SELECT FROM deliveries WHERE endpoint_id = $1
-                               AND state = 'ready' AND next_at <= $2 AND expires_at > $2 LIMIT $3) AS found")
-            .bind(value::uuid(endpoint.as_bytes()))
+        let each = |most: fn(&Places) -> usize| places.iter().map(most).map(value::limit).collect::<Vec<_>>();
+        let count = sql(due::COUNT)
+            .bind(places.iter().map(|of| value::uuid(of.endpoint.as_bytes())).collect::<Vec<_>>())
             .bind(now.as_micros())
-            .bind(value::limit(*most));
-            due.push((*endpoint, tx.one(count, |row| value::number(row, "due")).await?));
-        }
+            .bind(each(|of| of.first))
+            .bind(each(|of| of.again));
+        let due = tx.all(count, |row| {
+            Ok(Places {
+                endpoint: EndpointId::from_bytes(value::id(row, "endpoint_id")?),
+                first: value::number(row, "first")?,
+                again: value::number(row, "again")?,
+            })
+        });
+        let due = due.await?;
         tx.finish(due).await
     }
 
     async fn delivery_oldest(&self, endpoints: &[EndpointId]) -> StoreResult<Option<Timestamp>> {
         let mut tx = self.lists.read().await?;
-        let mut oldest = None;
-        for endpoint in endpoints {
-            let first = sql(
-                "SELECT min(next_at) AS next_at FROM deliveries WHERE endpoint_id = $1 AND state = 'ready'",
-            )
-            .bind(value::uuid(endpoint.as_bytes()));
-            let first = tx.one(first, |row| value::time_opt(row, "next_at")).await?;
-            oldest = [oldest, first].into_iter().flatten().min();
-        }
+        let ids = endpoints.iter().map(|endpoint| value::uuid(endpoint.as_bytes())).collect::<Vec<_>>();
+        let oldest = tx.one(sql(due::OLDEST).bind(ids), |row| value::time_opt(row, "next_at")).await?;
         tx.finish(oldest).await
     }
 
@@ -85,8 +98,46 @@ impl Deliveries for PostgresStore {
         self.finishing.ask(finish).await
     }
 
-    async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize> {
+    async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<Reaped> {
         reap::reap(&self.database, &self.clock, now, which).await
+    }
+
+    async fn deliveries(&self, filter: &DeliveryFilter, page: PageRequest) -> StoreResult<Page<Listed>> {
+        let mut tx = self.lists.read().await?;
+        let found = listed::list(&mut tx, filter, page).await?;
+        tx.finish(found).await
+    }
+
+    async fn delivery_revive(
+        &self,
+        which: Revive,
+        now: Timestamp,
+        deliveries: Vec<Revival>,
+    ) -> StoreResult<u64> {
+        let mut tx = self.database.write().await?;
+        let revive = sql(concat!(
+            "WITH revived AS (
+               UPDATE deliveries d SET state = 'ready', next_at = $3, turn = r.turn, dead_reason = NULL,
+                 expires_at = r.expires_at
+               FROM unnest($4::uuid[], $5::text[], $6::bigint[], $7::bigint[]) AS r (id, tenant_id, expires_at, turn)
+               WHERE d.id = r.id AND d.tenant_id = r.tenant_id AND ",
+            revivable!(),
+            " RETURNING d.request_id, d.expires_at),
+             prolonged AS (
+               UPDATE inbox i SET expires_at = greatest(i.expires_at, r.expires_at)
+               FROM (SELECT request_id, max(expires_at) AS expires_at FROM revived GROUP BY 1) r
+               WHERE i.id = r.request_id)
+             SELECT count(*) AS revived FROM revived"
+        ))
+        .bind(which == Revive::All)
+        .bind(DeadReason::NotRepeatable.as_str())
+        .bind(now.as_micros())
+        .bind(deliveries.iter().map(|revival| value::uuid(revival.id.as_bytes())).collect::<Vec<_>>())
+        .bind(deliveries.iter().map(|revival| revival.tenant.to_string()).collect::<Vec<_>>())
+        .bind(deliveries.iter().map(|revival| revival.expires_at.as_micros()).collect::<Vec<_>>())
+        .bind(deliveries.iter().map(|revival| revival.turn.as_micros()).collect::<Vec<_>>());
+        let revived = tx.one(revive, |row| value::number(row, "revived")).await?;
+        tx.finish(revived).await
     }
 }
 
@@ -95,38 +146,33 @@ impl PostgresStore {
     async fn lease(
         &self,
         tx: &mut Tx,
+        lease: &'static str,
         now: Timestamp,
         leased_until: Timestamp,
         endpoint: EndpointId,
-        slots: usize,
+        most: usize,
     ) -> Work<Vec<(Leased, Vec<u8>)>> {
-        let lease = sql(concat!(
-            "WITH due AS (
-               SELECT id, next_at FROM deliveries
-               WHERE endpoint_id = $1 AND state = 'ready' AND next_at <= $2 AND expires_at > $2
-               ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED)
-             UPDATE deliveries d SET state = 'leased', attempt = attempt + 1, leased_until = $4, next_at = NULL
-             FROM due, inbox i WHERE d.id = due.id AND i.id = d.request_id
-             RETURNING d.id AS delivery_id, d.answers, d.attempt, due.next_at AS was_due, i.sealed_body, ",
-            inbox::columns!()
-        ))
-        .bind(value::uuid(endpoint.as_bytes()))
-        .bind(now.as_micros())
-        .bind(value::limit(slots))
-        .bind(self.clock.database_us(leased_until));
+        let lease = sql(lease)
+            .bind(value::uuid(endpoint.as_bytes()))
+            .bind(now.as_micros())
+            .bind(value::limit(most))
+            .bind(self.clock.database_us(leased_until));
         let read = |row: &PgRow| {
+            let due_at = value::time(row, "was_due")?;
             let leased = Leased {
                 id: DeliveryId::from_bytes(value::id(row, "delivery_id")?),
                 endpoint,
                 answers: row.try_get("answers")?,
                 attempt: value::number(row, "attempt")?,
+                due_at,
+                leased_until,
                 request: Arc::new(inbox::read(row)?),
             };
-            Ok((value::time(row, "was_due")?, leased, row.try_get("sealed_body")?))
+            Ok((value::time(row, "turn")?, leased, row.try_get("sealed_body")?))
         };
         let mut taken = tx.all(lease, read).await?;
         // What an UPDATE returns has no order.
-        taken.sort_by_key(|(was_due, leased, _)| (*was_due, leased.id));
+        taken.sort_by_key(|(turn, leased, _)| (*turn, leased.due_at, leased.id));
         Ok(taken.into_iter().map(|(_, leased, sealed)| (leased, sealed)).collect())
     }
 }
@@ -177,7 +223,7 @@ async fn put_back(tx: &mut Tx, next_at: Timestamp, taken: &[(DeliveryId, u32)]) 
     Ok(())
 }
 
-fn read(row: &PgRow) -> sqlx::Result<(TenantId, Delivery)> {
+pub(super) fn read(row: &PgRow) -> sqlx::Result<(TenantId, Delivery)> {
     let dead: Option<String> = row.try_get("dead_reason")?;
     let delivery = Delivery {
         id: DeliveryId::from_bytes(value::id(row, "id")?),

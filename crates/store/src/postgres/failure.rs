@@ -37,9 +37,13 @@ impl Failure {
             }
         }
     }
-}
 
-impl Failure {
+    /// Whether somebody else has what this one waited for.
+    pub(super) fn is_locked(&self) -> bool {
+        matches!(self, Self::Postgres(sqlx::Error::Database(error))
+            if error.code().is_some_and(|code| code == LOCK_NOT_AVAILABLE))
+    }
+
     /// Whether two transactions stood in each other's way, and this one gave in: again, it may succeed.
     pub(super) fn is_conflict(&self) -> bool {
         matches!(self, Self::Postgres(sqlx::Error::Database(error))

@@ -95,21 +95,22 @@ impl Inbox for PostgresStore {
         id: RequestId,
         which: Revive,
         now: Timestamp,
+        turn: Timestamp,
         expires_at: Timestamp,
     ) -> StoreResult<u64> {
         let mut tx = self.database.write().await?;
-        let revive =
-            sql("UPDATE deliveries SET state = 'ready', next_at = $1, dead_reason = NULL, expires_at = $2
-                          WHERE request_id = $3 AND tenant_id = $4 AND state = 'dead'
-                            AND ($5 OR dead_reason <> $6)
-                            AND EXISTS (SELECT FROM inbox i WHERE i.id = request_id AND i.sealed_body <> '')
-                            AND endpoint_id NOT IN (SELECT e.id FROM endpoints e WHERE e.is_removed)")
-            .bind(now.as_micros())
-            .bind(expires_at.as_micros())
-            .bind(value::uuid(id.as_bytes()))
-            .bind(tenant.to_string())
-            .bind(which == Revive::All)
-            .bind(DeadReason::NotRepeatable.as_str());
+        let revive = sql(concat!(
+            "UPDATE deliveries d SET state = 'ready', next_at = $3, turn = $4, dead_reason = NULL, expires_at = $5
+             WHERE d.request_id = $6 AND d.tenant_id = $7 AND ",
+            deliveries::revivable!()
+        ))
+        .bind(which == Revive::All)
+        .bind(DeadReason::NotRepeatable.as_str())
+        .bind(now.as_micros())
+        .bind(turn.as_micros())
+        .bind(expires_at.as_micros())
+        .bind(value::uuid(id.as_bytes()))
+        .bind(tenant.to_string());
         let revived = tx.execute(revive).await?;
         if revived > 0 {
             let prolong = sql("UPDATE inbox SET expires_at = $1 WHERE id = $2 AND tenant_id = $3")

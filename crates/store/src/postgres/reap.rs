@@ -1,10 +1,10 @@
 //! What the dead leave behind: leases that ran out, answers nobody gave, deliveries that waited too long.
 
 use sqlx::postgres::PgRow;
-use tautline_core::delivery::{DeadReason, Reap};
+use tautline_core::delivery::{DeadReason, Reap, Reaped};
 use tautline_core::kinds::Policy;
 use tautline_core::schedule::{self, Next};
-use tautline_core::{StoreResult, Timestamp, limits};
+use tautline_core::{EndpointId, StoreResult, Timestamp, limits};
 use uuid::Uuid;
 
 use super::clock::DatabaseClock;
@@ -19,19 +19,23 @@ pub(super) async fn reap(
     clock: &DatabaseClock,
     now: Timestamp,
     which: Reap,
-) -> StoreResult<usize> {
-    let mut changed = 0;
+) -> StoreResult<Reaped> {
+    let mut reaped = Reaped::default();
     loop {
         let mut tx = database.write().await?;
-        let batch = mark_unanswered(&mut tx, now, which).await?
-            + take_back_leases(&mut tx, clock, now, which).await?
-            + end_expired(&mut tx, now).await?
-            + end_removed(&mut tx).await?;
+        let unanswered = mark_unanswered(&mut tx, now, which).await?;
+        let orphans = take_back_leases(&mut tx, clock, now, which).await?;
+        let expired = end_expired(&mut tx, now).await?;
+        let parts = [unanswered, orphans, expired.len(), end_removed(&mut tx).await?];
         tx.finish(()).await?;
-        changed += batch;
+        reaped.expired.extend(expired);
+        reaped.changed += parts.iter().sum::<usize>();
+        reaped.is_more = parts.contains(&(REAP_BATCH as usize));
         // Before a server begins there is no traffic to stay short for, and everything must be taken back.
-        if which == Reap::RunOut || batch == 0 {
-            return Ok(changed);
+        if which == Reap::RunOut || parts == [0; 4] {
+            reaped.expired.sort_unstable();
+            reaped.expired.dedup();
+            return Ok(reaped);
         }
     }
 }
@@ -124,14 +128,15 @@ async fn release(tx: &mut Tx, orphan: &Orphan) -> Work<()> {
     Ok(())
 }
 
-async fn end_expired(tx: &mut Tx, now: Timestamp) -> Work<usize> {
+async fn end_expired(tx: &mut Tx, now: Timestamp) -> Work<Vec<EndpointId>> {
     let end = sql("UPDATE deliveries SET state = 'dead', dead_reason = $1, next_at = NULL
                    WHERE id IN (SELECT id FROM deliveries WHERE state = 'ready' AND expires_at <= $2
-                     LIMIT $3 FOR UPDATE SKIP LOCKED)")
+                     LIMIT $3 FOR UPDATE SKIP LOCKED)
+                   RETURNING endpoint_id")
     .bind(DeadReason::Expired.as_str())
     .bind(now.as_micros())
     .bind(REAP_BATCH);
-    Ok(usize::try_from(tx.execute(end).await?).unwrap_or(usize::MAX))
+    tx.all(end, |row| value::id(row, "endpoint_id").map(EndpointId::from_bytes)).await
 }
 
 /// What waits for an endpoint that was removed.

@@ -129,19 +129,27 @@ impl Walk<'_> {
     }
 
     async fn endpoints(&mut self, last: Uuid) -> Work<Option<Vec<u8>>> {
-        let found = sql("SELECT id, sealed_secret FROM endpoints WHERE id > $1 ORDER BY id LIMIT $2");
+        let found = sql("SELECT id, sealed_secret, sealed_secret_before FROM endpoints
+                         WHERE id > $1 ORDER BY id LIMIT $2");
         let found = self.tx.all(found.bind(last).bind(RESEAL_PART), |row| {
             let id = EndpointId::from_bytes(value::id(row, "id")?);
-            Ok((id, row.try_get::<Option<Vec<u8>>, _>("sealed_secret")?))
+            let secret = row.try_get::<Option<Vec<u8>>, _>("sealed_secret")?;
+            Ok((id, secret, row.try_get::<Option<Vec<u8>>, _>("sealed_secret_before")?))
         });
         let found = found.await?;
-        let last = found.last().map(|(id, _)| id.as_bytes().to_vec());
+        let last = found.last().map(|(id, ..)| id.as_bytes().to_vec());
         self.part.looked_at += found.len() as u64;
-        for (id, before) in found {
-            let Some(before) = before else { continue };
-            let update = sql("UPDATE endpoints SET sealed_secret = $3 WHERE id = $1 AND sealed_secret = $2");
-            let update = update.bind(value::uuid(id.as_bytes()));
-            self.value(sealed::endpoint_secret(&id), &id.to_string(), before, update).await?;
+        for (id, secret, before) in found {
+            let (name, row) = (id.to_string(), value::uuid(id.as_bytes()));
+            if let Some(secret) = secret {
+                let update = "UPDATE endpoints SET sealed_secret = $3 WHERE id = $1 AND sealed_secret = $2";
+                self.value(sealed::endpoint_secret(&id), &name, secret, sql(update).bind(row)).await?;
+            }
+            if let Some(before) = before {
+                let update = "UPDATE endpoints SET sealed_secret_before = $3
+                              WHERE id = $1 AND sealed_secret_before = $2";
+                self.value(sealed::endpoint_secret_before(&id), &name, before, sql(update).bind(row)).await?;
+            }
         }
         Ok(last)
     }

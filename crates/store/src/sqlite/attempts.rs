@@ -41,6 +41,17 @@ pub(super) fn insert(
     Ok(())
 }
 
+/// The attempts of a delivery.
+pub(super) fn of(connection: &Connection, delivery: DeliveryId) -> rusqlite::Result<Vec<Row>> {
+    connection
+        .prepare_cached(
+            "SELECT number, started_at, duration_us, outcome, status, content_type, sealed_answer, error
+             FROM attempts WHERE delivery_id = ? ORDER BY number",
+        )?
+        .query_map([delivery.as_bytes()], Row::read)?
+        .collect()
+}
+
 /// An attempt as it stands in the table, its answer still sealed.
 pub(super) struct Row {
     attempt: Attempt,

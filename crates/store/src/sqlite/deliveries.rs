@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use tautline_core::delivery::{
-    Attempt, DeadReason, Deliveries, Delivery, DeliveryState, Finished, Leased, NewDelivery, Reap,
+    Attempt, DeadReason, Deliveries, Delivery, DeliveryFilter, DeliveryState, Finished, Leased, Listed,
+    NewDelivery, Places, Reap, Reaped, Revival,
 };
-use tautline_core::inbox::Request;
+use tautline_core::inbox::{Request, Revive};
 use tautline_core::schedule::Next;
-use tautline_core::{DeliveryId, EndpointId, RequestId, StoreResult, TenantId, Timestamp, Vault};
+use tautline_core::{
+    DeliveryId, EndpointId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp, Vault,
+};
 
-use super::{SqliteStore, attempts, inbox, reap, value};
+use super::{SqliteStore, attempts, due, inbox, listed, reap, value};
 use crate::{columns, sealed};
 
 #[async_trait]
@@ -21,13 +24,15 @@ impl Deliveries for SqliteStore {
         &self,
         now: Timestamp,
         leased_until: Timestamp,
-        free: &[(EndpointId, usize)],
+        places: &[Places],
     ) -> StoreResult<Vec<Leased>> {
-        let free = free.to_vec();
+        let places = places.to_vec();
         let taken = self.writer.write(move |connection| {
             let mut taken = Vec::new();
-            for (endpoint, slots) in &free {
-                taken.extend(lease(connection, now, leased_until, *endpoint, *slots)?);
+            for places in &places {
+                for (select, most) in [(due::FIRST, places.first), (due::AGAIN, places.again)] {
+                    taken.extend(lease(connection, select, now, leased_until, places.endpoint, most)?);
+                }
             }
             Ok(taken)
         });
@@ -38,25 +43,23 @@ impl Deliveries for SqliteStore {
         Ok(opened)
     }
 
-    async fn delivery_due(
-        &self,
-        now: Timestamp,
-        endpoints: &[(EndpointId, usize)],
-    ) -> StoreResult<Vec<(EndpointId, usize)>> {
-        let endpoints = endpoints.to_vec();
+    async fn delivery_due(&self, now: Timestamp, places: &[Places]) -> StoreResult<Vec<Places>> {
+        let places = places.to_vec();
         let due = self.lookups.read(move |connection| {
-            let mut count = connection.prepare_cached(
-                "SELECT count(*) FROM (SELECT 1 FROM deliveries WHERE endpoint_id = ?1 AND state = 'ready'
-                   AND next_at <= ?2 AND expires_at > ?2 LIMIT ?3)",
-            )?;
-            let mut due = Vec::new();
-            for (endpoint, most) in endpoints {
-                let most = i64::try_from(most).unwrap_or(i64::MAX);
-                let found = params![endpoint.as_bytes(), now.as_micros(), most];
-                let found: i64 = count.query_row(found, |row| row.get(0))?;
-                due.push((endpoint, usize::try_from(found).unwrap_or(0)));
-            }
-            Ok(due)
+            let count = |select: &str, endpoint: EndpointId, most: usize| -> rusqlite::Result<usize> {
+                let found = params![endpoint.as_bytes(), now.as_micros(), value::limit(most)];
+                let count = format!("SELECT count(*) FROM ({select})");
+                let found: i64 = connection.prepare_cached(&count)?.query_row(found, |row| row.get(0))?;
+                Ok(usize::try_from(found).unwrap_or(0))
+            };
+            let due = places.into_iter().map(|Places { endpoint, first, again }| {
+                Ok(Places {
+                    endpoint,
+                    first: count(due::FIRST, endpoint, first)?,
+                    again: count(due::AGAIN, endpoint, again)?,
+                })
+            });
+            Ok(due.collect::<rusqlite::Result<Vec<_>>>()?)
         });
         due.await
     }
@@ -64,13 +67,15 @@ impl Deliveries for SqliteStore {
     async fn delivery_oldest(&self, endpoints: &[EndpointId]) -> StoreResult<Option<Timestamp>> {
         let endpoints = endpoints.to_vec();
         let oldest = self.lookups.read(move |connection| {
-            let mut first = connection.prepare_cached(
-                "SELECT min(next_at) AS next_at FROM deliveries WHERE endpoint_id = ? AND state = 'ready'",
-            )?;
-            let times = endpoints.iter().map(|endpoint| {
-                first.query_row([endpoint.as_bytes()], |row| value::time_opt(row, "next_at"))
-            });
-            Ok(times.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().min())
+            let mut oldest = None;
+            for select in [due::OLDEST_FIRST, due::OLDEST_AGAIN] {
+                let mut first = connection.prepare_cached(select)?;
+                for endpoint in &endpoints {
+                    let at = first.query_row([endpoint.as_bytes()], |row| value::time(row, "next_at"));
+                    oldest = [oldest, at.optional()?].into_iter().flatten().min();
+                }
+            }
+            Ok(oldest)
         });
         oldest.await
     }
@@ -108,9 +113,66 @@ impl Deliveries for SqliteStore {
         finished.await
     }
 
-    async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize> {
+    async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<Reaped> {
         self.writer.write(move |connection| Ok(reap::reap(connection, now, which)?)).await
     }
+
+    async fn deliveries(&self, filter: &DeliveryFilter, page: PageRequest) -> StoreResult<Page<Listed>> {
+        let filter = filter.clone();
+        self.lists.read(move |connection| listed::list(connection, &filter, page)).await
+    }
+
+    async fn delivery_revive(
+        &self,
+        which: Revive,
+        now: Timestamp,
+        deliveries: Vec<Revival>,
+    ) -> StoreResult<u64> {
+        let revived = self.writer.write(move |connection| {
+            let mut revived = 0;
+            for revival in &deliveries {
+                revived += revive(connection, which, now, revival)?;
+            }
+            Ok(revived)
+        });
+        revived.await
+    }
+}
+
+/// What may be made again, of the table `deliveries`; the parameters are whether all of it, and the reason of what is not.
+pub(super) const REVIVABLE: &str = "state = 'dead' AND (?1 OR dead_reason <> ?2)
+    AND EXISTS (SELECT 1 FROM inbox i WHERE i.id = request_id AND i.sealed_body <> x'')
+    AND endpoint_id NOT IN (SELECT e.id FROM endpoints e WHERE e.is_removed = 1)";
+
+fn revive(
+    connection: &Connection,
+    which: Revive,
+    now: Timestamp,
+    revival: &Revival,
+) -> rusqlite::Result<u64> {
+    let request = connection
+        .prepare_cached(&format!(
+            "UPDATE deliveries SET state = 'ready', next_at = ?3, turn = ?4, dead_reason = NULL, expires_at = ?5
+             WHERE id = ?6 AND tenant_id = ?7 AND {REVIVABLE} RETURNING request_id"
+        ))?
+        .query_row(
+            params![
+                which == Revive::All,
+                DeadReason::NotRepeatable.as_str(),
+                now.as_micros(),
+                revival.turn.as_micros(),
+                revival.expires_at.as_micros(),
+                revival.id.as_bytes(),
+                revival.tenant.as_str(),
+            ],
+            |row| row.get::<_, [u8; 16]>(0),
+        )
+        .optional()?;
+    let Some(request) = request else { return Ok(0) };
+    connection
+        .prepare_cached("UPDATE inbox SET expires_at = max(expires_at, ?) WHERE id = ?")?
+        .execute(params![revival.expires_at.as_micros(), request])?;
+    Ok(1)
 }
 
 pub(super) fn insert(
@@ -119,14 +181,11 @@ pub(super) fn insert(
     request: &Request,
     delivery: &NewDelivery,
 ) -> rusqlite::Result<()> {
-    let (state, attempt, next_at) = match delivery.leased_until {
-        Some(_) => (DeliveryState::Leased, 1, None),
-        None => (DeliveryState::Ready, 0, Some(request.received_at.as_micros())),
-    };
+    let (state, attempt, next_at, turn, leased_until) = columns::hand(delivery);
     connection
         .prepare_cached(
             "INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at,
-               leased_until, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               turn, leased_until, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             delivery.id.as_bytes(),
@@ -136,8 +195,9 @@ pub(super) fn insert(
             delivery.answers,
             state.as_str(),
             attempt,
-            next_at,
-            delivery.leased_until.map(Timestamp::as_micros),
+            next_at.map(Timestamp::as_micros),
+            turn.as_micros(),
+            leased_until.map(Timestamp::as_micros),
             request.expires_at.as_micros(),
         ])?;
     Ok(())
@@ -160,37 +220,33 @@ pub(super) fn give_up(
 /// Takes what is due, and brings the request with it, its body still sealed.
 fn lease(
     connection: &Connection,
+    select: &str,
     now: Timestamp,
     leased_until: Timestamp,
     endpoint: EndpointId,
-    slots: usize,
+    most: usize,
 ) -> rusqlite::Result<Vec<(Leased, Vec<u8>)>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
     let columns = inbox::COLUMNS;
     let due = connection
         .prepare_cached(&format!(
-            "SELECT d.id AS delivery_id, d.answers, d.attempt, {columns}, i.sealed_body
-             FROM deliveries d JOIN inbox i ON i.id = d.request_id
-             WHERE d.endpoint_id = ? AND d.state = 'ready' AND d.next_at <= ? AND d.expires_at > ?
-             ORDER BY d.next_at LIMIT ?"
+            "SELECT d.id AS delivery_id, d.answers, d.attempt, d.next_at, {columns}, i.sealed_body
+             FROM ({select}) d JOIN inbox i ON i.id = d.request_id"
         ))?
-        .query_map(
-            params![
-                endpoint.as_bytes(),
-                now.as_micros(),
-                now.as_micros(),
-                i64::try_from(slots).unwrap_or(i64::MAX)
-            ],
-            |row| {
-                let leased = Leased {
-                    id: DeliveryId::from_bytes(value::id(row, "delivery_id")?),
-                    endpoint,
-                    answers: row.get("answers")?,
-                    attempt: row.get::<_, u32>("attempt")? + 1,
-                    request: Arc::new(inbox::read(row, Bytes::new())?),
-                };
-                Ok((leased, row.get("sealed_body")?))
-            },
-        )?
+        .query_map(params![endpoint.as_bytes(), now.as_micros(), value::limit(most)], |row| {
+            let leased = Leased {
+                id: DeliveryId::from_bytes(value::id(row, "delivery_id")?),
+                endpoint,
+                answers: row.get("answers")?,
+                attempt: row.get::<_, u32>("attempt")? + 1,
+                due_at: value::time(row, "next_at")?,
+                leased_until,
+                request: Arc::new(inbox::read(row, Bytes::new())?),
+            };
+            Ok((leased, row.get("sealed_body")?))
+        })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let mut take = connection.prepare_cached(
         "UPDATE deliveries SET state = 'leased', attempt = ?, leased_until = ?, next_at = NULL WHERE id = ?",
@@ -216,15 +272,11 @@ pub(super) fn of(
             )?
             .query_map(params![request.id.as_bytes(), tenant.as_str()], read)?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut select = connection.prepare_cached(
-            "SELECT number, started_at, duration_us, outcome, status, content_type, sealed_answer, error
-             FROM attempts WHERE delivery_id = ? ORDER BY number",
-        )?;
-        let mut with_attempts = |delivery: Delivery| {
-            let rows = select.query_map([delivery.id.as_bytes()], attempts::Row::read)?;
-            Ok((delivery, rows.collect::<rusqlite::Result<Vec<_>>>()?))
+        let with_attempts = |delivery: Delivery| {
+            let attempts = attempts::of(connection, delivery.id)?;
+            Ok((delivery, attempts))
         };
-        deliveries.into_iter().map(&mut with_attempts).collect()
+        deliveries.into_iter().map(with_attempts).collect()
     };
     let rows = rows().map_err(super::failure::Failure::from)?;
     let complete = |(mut delivery, attempts): (Delivery, Vec<attempts::Row>)| {
@@ -252,7 +304,7 @@ fn put_back(
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let dead = row.get::<_, Option<String>>("dead_reason")?;
     Ok(Delivery {
         id: DeliveryId::from_bytes(value::id(row, "id")?),

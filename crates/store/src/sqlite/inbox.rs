@@ -113,24 +113,26 @@ impl Inbox for SqliteStore {
         id: RequestId,
         which: Revive,
         now: Timestamp,
+        turn: Timestamp,
         expires_at: Timestamp,
     ) -> StoreResult<u64> {
         let tenant = tenant.clone();
         let replayed = self.writer.write(move |connection| {
             let revived = connection
-                .prepare_cached(
-                    "UPDATE deliveries SET state = 'ready', next_at = ?, dead_reason = NULL, expires_at = ?
-                     WHERE request_id = ? AND tenant_id = ? AND state = 'dead' AND (? OR dead_reason <> ?)
-                       AND EXISTS (SELECT 1 FROM inbox i WHERE i.id = request_id AND i.sealed_body <> x'')
-                       AND endpoint_id NOT IN (SELECT e.id FROM endpoints e WHERE e.is_removed = 1)",
-                )?
+                .prepare_cached(&format!(
+                    "UPDATE deliveries SET state = 'ready', next_at = ?3, turn = ?4, dead_reason = NULL,
+                       expires_at = ?5
+                     WHERE request_id = ?6 AND tenant_id = ?7 AND {}",
+                    deliveries::REVIVABLE
+                ))?
                 .execute(params![
+                    which == Revive::All,
+                    DeadReason::NotRepeatable.as_str(),
                     now.as_micros(),
+                    turn.as_micros(),
                     expires_at.as_micros(),
                     id.as_bytes(),
                     tenant.as_str(),
-                    which == Revive::All,
-                    DeadReason::NotRepeatable.as_str(),
                 ])?;
             if revived > 0 {
                 connection

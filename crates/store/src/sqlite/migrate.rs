@@ -2,11 +2,12 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_the_line.sql"),
     include_str!("migrations/0002_the_dashboard.sql"),
     include_str!("migrations/0003_keeping.sql"),
     include_str!("migrations/0004_the_front_door.sql"),
+    include_str!("migrations/0005_bad_days.sql"),
 ];
 
 /// The schema that this version knows.

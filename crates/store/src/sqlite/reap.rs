@@ -1,26 +1,30 @@
 //! What the dead leave behind: leases that ran out, answers nobody gave, deliveries that waited too long.
 
 use rusqlite::{Connection, Row, params};
-use tautline_core::delivery::{DeadReason, Reap};
+use tautline_core::delivery::{DeadReason, Reap, Reaped};
 use tautline_core::kinds::Policy;
 use tautline_core::schedule::{self, Next};
-use tautline_core::{Timestamp, limits};
+use tautline_core::{EndpointId, Timestamp, limits};
 
 use super::{inbox, value};
 use crate::columns;
 use crate::limits::REAP_BATCH;
 
-pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<usize> {
-    let mut changed = 0;
+pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusqlite::Result<Reaped> {
+    let mut reaped = Reaped::default();
     loop {
-        let batch = mark_unanswered(connection, now, which)?
-            + take_back_leases(connection, now, which)?
-            + end_expired(connection, now)?
-            + end_removed(connection)?;
-        changed += batch;
+        let (unanswered, orphans) =
+            (mark_unanswered(connection, now, which)?, take_back_leases(connection, now, which)?);
+        let expired = end_expired(connection, now)?;
+        let parts = [unanswered, orphans, expired.len(), end_removed(connection)?];
+        reaped.expired.extend(expired);
+        reaped.changed += parts.iter().sum::<usize>();
+        reaped.is_more = parts.contains(&(REAP_BATCH as usize));
         // Before a server begins there is no traffic to stay short for, and everything must be taken back.
-        if which == Reap::RunOut || batch == 0 {
-            return Ok(changed);
+        if which == Reap::RunOut || parts == [0; 4] {
+            reaped.expired.sort_unstable();
+            reaped.expired.dedup();
+            return Ok(reaped);
         }
     }
 }
@@ -105,13 +109,17 @@ fn release(connection: &Connection, orphan: &Orphan) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn end_expired(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+fn end_expired(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<EndpointId>> {
     connection
         .prepare_cached(
             "UPDATE deliveries SET state = 'dead', dead_reason = ?, next_at = NULL
-             WHERE id IN (SELECT id FROM deliveries WHERE state = 'ready' AND expires_at <= ? LIMIT ?)",
+             WHERE id IN (SELECT id FROM deliveries WHERE state = 'ready' AND expires_at <= ? LIMIT ?)
+             RETURNING endpoint_id",
         )?
-        .execute(params![DeadReason::Expired.as_str(), now.as_micros(), REAP_BATCH])
+        .query_map(params![DeadReason::Expired.as_str(), now.as_micros(), REAP_BATCH], |row| {
+            Ok(EndpointId::from_bytes(row.get(0)?))
+        })?
+        .collect()
 }
 
 /// What waits for an endpoint that was removed.

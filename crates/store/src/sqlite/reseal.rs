@@ -51,7 +51,7 @@ const TABLES: [(&str, &str, Look); 5] = [
     ),
     (
         "endpoints",
-        "SELECT rowid, id, sealed_secret FROM endpoints WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        "SELECT rowid, id, sealed_secret, sealed_secret_before FROM endpoints WHERE rowid > ? ORDER BY rowid LIMIT ?",
         endpoint,
     ),
 ];
@@ -134,10 +134,16 @@ fn attempt(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {
 
 fn endpoint(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {
     let id = EndpointId::from_bytes(value::id(row, "id")?);
-    let before: Option<Vec<u8>> = row.get("sealed_secret")?;
-    let values = before
-        .map(|before| ("sealed_secret", sealed::anew(vault, sealed::endpoint_secret(&id), &before), before));
-    Ok(Found { rowid: row.get("rowid")?, name: id.to_string(), values: values.into_iter().collect() })
+    let places = [
+        ("sealed_secret", sealed::endpoint_secret(&id)),
+        ("sealed_secret_before", sealed::endpoint_secret_before(&id)),
+    ];
+    let mut values = Vec::new();
+    for (column, place) in places {
+        let before: Option<Vec<u8>> = row.get(column)?;
+        values.extend(before.map(|before| (column, sealed::anew(vault, place, &before), before)));
+    }
+    Ok(Found { rowid: row.get("rowid")?, name: id.to_string(), values })
 }
 
 fn message(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {

@@ -16,6 +16,11 @@ pub(super) fn time_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
 }
 
+/// A limit, as SQL counts.
+pub(super) fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
 /// A text that names one of a few things.
 pub(super) fn named<T>(
     row: &Row<'_>,

@@ -3,13 +3,13 @@
 use secrecy::ExposeSecret as _;
 use tautline_core::EndpointId;
 use tautline_core::delivery::{DeadReason, DeliveryState, Reap};
-use tautline_core::endpoint::{Declared, Endpoint, Filter, Target, TenantSet};
+use tautline_core::endpoint::{Declared, Endpoint, Filter, Health, HealthChange, Kept, Target, TenantSet};
 use tautline_core::idempotency::Once;
 use tautline_core::inbox::Revive;
-use tautline_core::{SystemRng, Timestamp};
+use tautline_core::{SystemRng, Timestamp, limits};
 use tautline_slack::request::Kind;
 
-use crate::scene::{NOW, Scene, later};
+use crate::scene::{NOW, Scene, later, places};
 
 fn bolt(url: &str) -> Declared {
     let filters = vec!["command.*".parse::<Filter>().unwrap(), "event.app_mention".parse().unwrap()];
@@ -42,19 +42,17 @@ pub async fn an_endpoint_no_longer_declared_gets_nothing_and_keeps_what_waits(sc
         Declared { name: "echo".into(), target: Target::InProcess, filters: vec![Filter::everything()] };
     let back = declare(scene, vec![echo], later(2)).await;
     assert_eq!(back[0].id, scene.endpoint);
-    let leased = scene.store.delivery_lease(later(3), later(63), &[(scene.endpoint, 10)]).await.unwrap();
+    let leased =
+        scene.store.delivery_lease(later(3), later(63), &[places(scene.endpoint, 10)]).await.unwrap();
     assert_eq!(leased.len(), 1);
 }
 
 fn made(scene: &Scene, id: EndpointId) -> Endpoint {
+    let target = Target::Slack { url: "http://app/".parse().unwrap() };
+    let tenants = TenantSet::Only(vec![scene.acme.clone()]);
     Endpoint {
-        id,
-        name: id.to_string(),
-        target: Target::Slack { url: "http://app/".parse().unwrap() },
-        filters: vec!["command.*".parse().unwrap()],
-        tenants: TenantSet::Only(vec![scene.acme.clone()]),
-        is_declared: false,
-        created_at: NOW,
+        in_flight: Some(7),
+        ..Endpoint::made(id, target, vec!["command.*".parse().unwrap()], tenants, NOW)
     }
 }
 
@@ -96,11 +94,105 @@ pub async fn a_removed_endpoint_takes_what_waits_with_it(scene: &Scene) {
     scene.store.request_accept(waiting).await.unwrap();
     assert!(scene.store.endpoint_remove(endpoint.id).await.unwrap());
     assert!(!scene.store.endpoint_remove(endpoint.id).await.unwrap(), "once");
-    assert_eq!(scene.store.delivery_reap(later(1), Reap::RunOut).await.unwrap(), 1);
+    assert_eq!(scene.store.delivery_reap(later(1), Reap::RunOut).await.unwrap().changed, 1);
     let delivery = scene.stands(id).await.deliveries.remove(0);
     assert_eq!((delivery.state, delivery.dead), (DeliveryState::Dead, Some(DeadReason::Removed)));
-    let replayed = scene.store.request_replay(&scene.acme, id, Revive::All, later(2), later(9)).await;
+    let replayed =
+        scene.store.request_replay(&scene.acme, id, Revive::All, later(2), later(2), later(9)).await;
     assert_eq!(replayed.unwrap(), 0, "there is nowhere to bring it");
     assert!(!scene.store.endpoint_remove(scene.endpoint).await.unwrap(), "not one that is declared");
     assert_eq!(scene.store.endpoints().await.unwrap().len(), 1);
+}
+
+async fn kept(scene: &Scene, id: EndpointId) -> Kept {
+    scene.store.endpoints().await.unwrap().into_iter().find(|kept| kept.endpoint.id == id).unwrap()
+}
+
+pub async fn an_endpoint_is_changed_and_one_that_is_declared_is_not(scene: &Scene) {
+    let endpoint = made(scene, EndpointId::generate(NOW, &SystemRng));
+    scene.store.endpoint_make(endpoint.clone(), "s".to_owned().into(), None).await.unwrap();
+    let changed = Endpoint {
+        target: Target::Standard { url: "http://moved/".parse().unwrap() },
+        filters: vec![Filter::everything()],
+        tenants: TenantSet::All,
+        in_flight: None,
+        is_paused: true,
+        ..endpoint.clone()
+    };
+    assert!(scene.store.endpoint_change(&changed).await.unwrap());
+    assert_eq!(kept(scene, endpoint.id).await.endpoint, changed);
+    assert_eq!(kept(scene, endpoint.id).await.secret.unwrap().expose_secret(), "s", "the secret stays");
+    let declared = kept(scene, scene.endpoint).await.endpoint;
+    assert!(!scene.store.endpoint_change(&Endpoint { is_paused: true, ..declared.clone() }).await.unwrap());
+    assert_eq!(kept(scene, scene.endpoint).await.endpoint, declared);
+    scene.store.endpoint_remove(endpoint.id).await.unwrap();
+    assert!(!scene.store.endpoint_change(&changed).await.unwrap(), "it is gone");
+}
+
+pub async fn a_rotated_secret_is_good_beside_the_new_one(scene: &Scene) {
+    let id = EndpointId::generate(NOW, &SystemRng);
+    scene.store.endpoint_make(made(scene, id), "first-secret".to_owned().into(), None).await.unwrap();
+    assert!(kept(scene, id).await.secret_before.is_none());
+    let rotate = async |id, secret: &str, until| {
+        scene.store.endpoint_rotate(id, secret.to_owned().into(), until).await.unwrap()
+    };
+    assert!(rotate(id, "second-secret", later(60)).await);
+    let now = kept(scene, id).await;
+    let (before, until) = now.secret_before.unwrap();
+    assert_eq!(
+        (now.secret.unwrap().expose_secret(), before.expose_secret()),
+        ("second-secret", "first-secret")
+    );
+    assert_eq!(until, later(60));
+    assert!(rotate(id, "third-secret", later(90)).await);
+    assert_eq!(
+        kept(scene, id).await.secret_before.unwrap().0.expose_secret(),
+        "second-secret",
+        "two, and no more"
+    );
+    for secret in ["second-secret", "third-secret"] {
+        assert_eq!(scene.ground.rows_that_name(secret), 0, "sealed at rest");
+    }
+    assert!(!rotate(scene.endpoint, "x", later(1)).await, "not one that is declared");
+    // A new encryption key seals both.
+    let anew = crate::engine::reopen(scene, crate::engine::other_keys(true)).await;
+    let mut from = Some(tautline_core::keeping::ResealCursor::START);
+    while let Some(cursor) = from {
+        from = anew.reseal(cursor).await.unwrap().next;
+    }
+    drop(anew);
+    let anew = crate::engine::reopen(scene, crate::engine::other_keys(false)).await;
+    let kept = anew.endpoints().await.unwrap().into_iter().find(|kept| kept.endpoint.id == id).unwrap();
+    assert_eq!(kept.secret_before.unwrap().0.expose_secret(), "second-secret");
+}
+
+pub async fn a_change_of_health_is_made_by_one(scene: &Scene) {
+    let id = EndpointId::generate(NOW, &SystemRng);
+    let endpoint = made(scene, id);
+    scene.store.endpoint_make(endpoint.clone(), "s".to_owned().into(), None).await.unwrap();
+    let change =
+        async |change, at| scene.store.endpoint_health(id, change, "answered 500", at).await.unwrap();
+    let both = async |what, at| [change(what, at).await, change(what, at).await];
+    assert_eq!(both(HealthChange::Recovered, NOW).await, [false, false], "it is well");
+    assert_eq!(both(HealthChange::Failing, later(1)).await, [true, false]);
+    assert_eq!(both(HealthChange::Exhausted, later(2)).await, [true, false]);
+    let again = later(3).after(limits::EXHAUSTED_AGAIN);
+    assert!(!change(HealthChange::Exhausted, again).await, "not while it fails: that is known");
+    let health = kept(scene, id).await.endpoint.health;
+    assert_eq!((health.failing_since, health.exhausted_at), (Some(later(1)), Some(later(2))));
+    assert_eq!(health.because.as_deref(), Some("answered 500"));
+    assert_eq!(both(HealthChange::Recovered, later(4)).await, [true, false]);
+    assert_eq!(kept(scene, id).await.endpoint.health, Health::default());
+
+    assert!(change(HealthChange::Exhausted, later(5)).await);
+    assert!(!change(HealthChange::Exhausted, later(6)).await);
+    assert!(change(HealthChange::Exhausted, later(5).after(limits::EXHAUSTED_AGAIN)).await, "a day later");
+
+    assert_eq!(both(HealthChange::Disabled, later(7)).await, [true, false]);
+    assert_eq!(kept(scene, id).await.endpoint.health.disabled_at, Some(later(7)));
+    let mut resumed = kept(scene, id).await.endpoint;
+    resumed.health.disabled_at = None;
+    assert!(scene.store.endpoint_change(&resumed).await.unwrap());
+    let health = kept(scene, id).await.endpoint.health;
+    assert_eq!((health.disabled_at, health.failing_since), (None, Some(later(7))), "it has yet to recover");
 }

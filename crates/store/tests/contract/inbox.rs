@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tautline_core::delivery::{Attempt, AttemptResult, DeliveryState};
+use tautline_core::delivery::{Attempt, AttemptResult, DeliveryState, Hand};
 use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, RequestFilter, Retries, Revive, Whose};
 use tautline_core::schedule::Next;
 use tautline_core::{RequestId, SystemRng, limits};
 use tautline_slack::request::Kind;
 
-use crate::scene::{NOW, Scene, later, page};
+use crate::scene::{NOW, Scene, later, page, places};
 
 pub async fn a_request_is_stored_with_its_deliveries(scene: &Scene) {
     let incoming = scene.accept(Kind::Command, "/deploy").await;
@@ -111,7 +111,7 @@ pub async fn an_unclaimed_request_is_claimed_once(scene: &Scene) {
     let stands = scene.stands(id).await;
     assert_eq!(stands.request.body, found.request.body, "sealed anew for its tenant, it opens");
     assert_eq!(stands.deliveries.len(), 1);
-    let leased = scene.store.delivery_lease(NOW, later(60), &[(scene.endpoint, 9)]).await.unwrap();
+    let leased = scene.store.delivery_lease(NOW, later(60), &[places(scene.endpoint, 9)]).await.unwrap();
     assert_eq!(leased[0].request.body, found.request.body);
 }
 
@@ -119,14 +119,22 @@ pub async fn a_replayed_request_is_due_again(scene: &Scene) {
     let id = scene.accept_leased(Kind::Command, "/deploy").await.request.id;
     scene.store.request_answered(&scene.acme, id, AnswerState::Unanswered).await.unwrap();
     let replay = async |tenant| {
-        scene.store.request_replay(tenant, id, Revive::All, later(7200), later(9000)).await.unwrap()
+        scene
+            .store
+            .request_replay(tenant, id, Revive::All, later(7200), later(7200), later(9000))
+            .await
+            .unwrap()
     };
     assert_eq!(replay(&scene.globex).await, 0, "another tenant's");
-    let undone = scene.store.request_replay(&scene.acme, id, Revive::Undone, later(7200), later(9000)).await;
+    let undone = scene
+        .store
+        .request_replay(&scene.acme, id, Revive::Undone, later(7200), later(7200), later(9000))
+        .await;
     assert_eq!(undone.unwrap(), 0, "it may have run, and must not run twice unless somebody wants that");
     assert_eq!(replay(&scene.acme).await, 1);
     assert_eq!(replay(&scene.acme).await, 0, "it is on its way");
-    let leased = scene.store.delivery_lease(later(7200), later(7260), &[(scene.endpoint, 9)]).await.unwrap();
+    let leased =
+        scene.store.delivery_lease(later(7200), later(7260), &[places(scene.endpoint, 9)]).await.unwrap();
     assert_eq!((leased.len(), leased[0].attempt, leased[0].request.id), (1, 2, id));
     assert_eq!(leased[0].request.expires_at, later(9000), "and worth it for a while");
     assert_eq!(scene.stands(id).await.answer, AnswerState::Unanswered, "Slack was told nothing all the same");
@@ -173,7 +181,7 @@ pub async fn hostile_text_comes_back_as_it_went(scene: &Scene) {
 pub async fn every_text_may_hold_anything(scene: &Scene) {
     let nasty = "\0\u{1a}0\u{1a}'\"\\;--\u{202e}\u{1F600}\n%_\0";
     let mut incoming = scene.incoming(Some(&scene.acme), Kind::Event, nasty, NOW);
-    incoming.deliveries[0].leased_until = Some(NOW.after(limits::LEASE));
+    incoming.deliveries[0].hand = Hand::Leased { until: NOW.after(limits::LEASE) };
     let text = || Some(nasty.to_owned());
     let request = (*incoming.request).clone();
     let request = Request { content_type: text(), slack_id: text(), team_id: text(), ..request };

@@ -47,7 +47,9 @@ on_every_engine! {
     access::{a_tenant_is_recorded_once, a_key_is_found_by_its_secret_alone, an_idempotency_key_makes_one_thing},
     connects::{a_link_works_until_it_is_consumed_or_expires, a_nonce_is_consumed_once_however_many_try},
     endpoints::{a_declared_endpoint_keeps_its_id, an_endpoint_no_longer_declared_gets_nothing_and_keeps_what_waits,
-        an_endpoint_that_was_made_keeps_its_secret_and_survives_a_start, a_removed_endpoint_takes_what_waits_with_it},
+        an_endpoint_that_was_made_keeps_its_secret_and_survives_a_start, a_removed_endpoint_takes_what_waits_with_it,
+        an_endpoint_is_changed_and_one_that_is_declared_is_not, a_rotated_secret_is_good_beside_the_new_one,
+        a_change_of_health_is_made_by_one},
     inbox::{
         a_request_is_stored_with_its_deliveries,
         the_same_event_twice_at_once_is_stored_once,
@@ -66,6 +68,7 @@ on_every_engine! {
     deliveries::{
         two_takers_share_the_work,
         what_is_due_is_counted_up_to_the_slots,
+        first_attempts_go_by_their_turn_and_not_behind_retries,
         the_oldest_of_what_waits_is_known,
         no_more_is_taken_than_there_are_slots,
         a_retry_waits_for_its_time,
@@ -76,6 +79,9 @@ on_every_engine! {
         what_waited_beyond_its_life_is_dead,
         an_unanswered_request_takes_what_was_not_begun_with_it,
         answers_are_kept_with_the_attempt,
+        deliveries_are_listed_by_state_endpoint_and_tenant,
+        dead_letters_are_made_again_once,
+        what_expired_names_its_endpoint,
     },
     channels::{a_channel_that_moved_is_found_where_it_is_now, a_channel_loses_its_names},
     sessions::{

@@ -15,7 +15,7 @@ use tautline_testing::{Cluster, Database, Pooler};
 
 use crate::engine::{Engine, Ground, keyring, postgres, postgres_on};
 use crate::installations::new;
-use crate::scene::{NOW, Scene, later};
+use crate::scene::{NOW, Scene, later, places};
 
 async fn open(url: String, clock: Option<Arc<dyn Clock>>) -> Result<PostgresStore, OpenError> {
     PostgresStore::open(PostgresOptions { url: url.into(), clock }, keyring()).await
@@ -37,7 +37,7 @@ async fn two_replicas() -> (Scene, Arc<dyn Store>, Database) {
 async fn the_running_settings_are_named() {
     let readiness = postgres().await.store.readiness(NOW).await.unwrap();
     assert!(readiness.engine.starts_with("PostgreSQL "), "{}", readiness.engine);
-    assert!(readiness.engine.ends_with("schema 4"), "{}", readiness.engine);
+    assert!(readiness.engine.ends_with("schema 5"), "{}", readiness.engine);
     assert_eq!(readiness.durability, "fsync=off synchronous_commit=on full_page_writes=on");
 }
 
@@ -74,7 +74,34 @@ async fn replicas_that_start_together_migrate_once() {
     for start in starts.collect::<Vec<_>>() {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.sql("SELECT version FROM schema_version"), "4");
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "5");
+}
+
+/// Somebody reads a table for long, a dump say. What waits for the table would have everybody else wait behind it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_waits_for_a_table_without_holding_up_those_who_use_it() {
+    use sqlx::{Connection as _, Executor as _};
+    let database = Cluster::shared().database();
+    for migration in &crate::migrations::POSTGRES[..4] {
+        database.sql(migration);
+    }
+    database
+        .sql("CREATE TABLE schema_version (version bigint NOT NULL); INSERT INTO schema_version VALUES (4)");
+    let mut dump = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    dump.execute("BEGIN; SELECT FROM deliveries; SELECT FROM endpoints").await.unwrap();
+    let migrating = tokio::spawn(open(database.url(), None));
+    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                 WHERE NOT l.granted AND d.datname = current_database()";
+    while database.sql(waits) == "0" {
+        assert!(!migrating.is_finished(), "it waits");
+        tokio::task::yield_now().await;
+    }
+    // Longer than a migration waits at a time, and shorter than the dump lives.
+    database.sql("SET lock_timeout = '20s'; DELETE FROM deliveries");
+    assert!(!migrating.is_finished());
+    dump.execute("COMMIT").await.unwrap();
+    migrating.await.unwrap().unwrap();
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "5");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,7 +112,7 @@ async fn two_replicas_share_the_work() {
     }
     let takers = (0..10).map(|number| {
         let store = if number % 2 == 0 { scene.store.clone() } else { other.clone() };
-        let free = [(scene.endpoint, 12)];
+        let free = [places(scene.endpoint, 12)];
         tokio::spawn(async move { store.delivery_lease(NOW, later(60), &free).await.unwrap() })
     });
     let mut taken = Vec::new();
@@ -94,7 +121,7 @@ async fn two_replicas_share_the_work() {
     }
     taken.extend(
         other
-            .delivery_lease(NOW, later(60), &[(scene.endpoint, 200)])
+            .delivery_lease(NOW, later(60), &[places(scene.endpoint, 200)])
             .await
             .unwrap()
             .into_iter()
@@ -148,17 +175,24 @@ async fn a_replica_whose_clock_is_wrong_takes_no_lease_that_runs() {
     let now = right.now();
     let incoming = scene.incoming(Some(&scene.acme), Kind::Event, "message", now);
     scene.store.request_accept(incoming).await.unwrap();
-    let taken =
-        scene.store.delivery_lease(now, now.after(limits::LEASE), &[(scene.endpoint, 1)]).await.unwrap();
+    let taken = scene
+        .store
+        .delivery_lease(now, now.after(limits::LEASE), &[places(scene.endpoint, 1)])
+        .await
+        .unwrap();
     assert_eq!(taken.len(), 1);
     use tautline_core::delivery::Deliveries as _;
     assert_eq!(
-        theirs.delivery_reap(Wrong.now(), Reap::RunOut).await.unwrap(),
+        theirs.delivery_reap(Wrong.now(), Reap::RunOut).await.unwrap().changed,
         0,
         "it is an hour later only there"
     );
     let after = Wrong.now().after(limits::LEASE);
-    assert_eq!(theirs.delivery_reap(after, Reap::RunOut).await.unwrap(), 1, "a lease later it is taken back");
+    assert_eq!(
+        theirs.delivery_reap(after, Reap::RunOut).await.unwrap().changed,
+        1,
+        "a lease later it is taken back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,7 +230,7 @@ async fn a_database_that_goes_away_is_an_error_and_comes_back() {
     let lost = scene.incoming(Some(&scene.acme), Kind::Event, "meanwhile", NOW);
     let error = scene.store.request_accept(lost.clone()).await.unwrap_err();
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
-    assert!(scene.store.delivery_due(NOW, &[(scene.endpoint, 1)]).await.is_err());
+    assert!(scene.store.delivery_due(NOW, &[places(scene.endpoint, 1)]).await.is_err());
     cluster.start_again();
     // Connections that are dead are noticed one by one; then all is as before.
     let mut tries = 0;
@@ -229,7 +263,7 @@ async fn a_database_that_cannot_be_used_is_named_without_its_password() {
     postgres_on(&database).await;
     database.sql("UPDATE schema_version SET version = 99");
     let future = said(open(database.url(), None).await.err().unwrap());
-    assert!(future.contains("schema 99") && future.contains("knows 4"), "{future}");
+    assert!(future.contains("schema 99") && future.contains("knows 5"), "{future}");
 }
 
 /// A transaction of somebody else's, as far as it has come.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tautline_core::delivery::NewDelivery;
+use tautline_core::delivery::{Hand, NewDelivery, Places};
 use tautline_core::endpoint::{Declared, Filter, Target};
 use tautline_core::inbox::{Accepted, AnswerState, Incoming, Request, SeenKey, Whose};
 use tautline_core::kinds::Policy;
@@ -27,6 +27,11 @@ pub struct Scene {
 
 pub fn later(seconds: u64) -> Timestamp {
     NOW.after(Duration::from_secs(seconds))
+}
+
+/// Places for so many, be they tried before or not.
+pub fn places(endpoint: EndpointId, most: usize) -> Places {
+    Places { endpoint, first: most, again: most }
 }
 
 pub fn page(limit: u32, after: Option<Cursor>) -> PageRequest {
@@ -57,7 +62,8 @@ impl Scene {
             id: DeliveryId::generate(at, &SystemRng),
             endpoint: self.endpoint,
             answers: true,
-            leased_until: None,
+            due_at: at,
+            hand: Hand::Ready { turn: at },
         };
         Incoming {
             request: Arc::new(Request {
@@ -91,7 +97,7 @@ impl Scene {
     /// Stores a request of acme's that somebody has in hand already.
     pub async fn accept_leased(&self, kind: Kind, name: &str) -> Incoming {
         let mut incoming = self.incoming(Some(&self.acme), kind, name, NOW);
-        incoming.deliveries[0].leased_until = Some(NOW.after(limits::LEASE));
+        incoming.deliveries[0].hand = Hand::Leased { until: NOW.after(limits::LEASE) };
         assert_eq!(self.store.request_accept(incoming.clone()).await.unwrap(), Accepted::Stored);
         incoming
     }

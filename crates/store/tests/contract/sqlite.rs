@@ -14,7 +14,7 @@ use tautline_store::{Keyring, SqliteStore};
 use tokio::sync::Semaphore;
 
 use crate::engine::{keyring, sqlite_with};
-use crate::scene::{NOW, Scene, later};
+use crate::scene::{NOW, Scene, later, places};
 
 #[tokio::test]
 async fn the_running_settings_are_the_durable_ones() {
@@ -103,7 +103,7 @@ fn a_file_from_the_future_is_refused_and_left_alone() {
     drop(file);
     let options = || SqliteOptions { path: path.clone(), holder: "a test".into(), commit_gate: None };
     let opened = SqliteStore::open(options(), keyring());
-    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 4, .. })));
+    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 5, .. })));
     let file = rusqlite::Connection::open(&path).unwrap();
     let tables: i64 = file.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 0);
@@ -147,7 +147,7 @@ async fn without_the_key_what_waits_goes_on_waiting() {
         .unwrap()
     };
     let take = async |store: &SqliteStore, seconds: u64| {
-        store.delivery_lease(later(seconds), later(seconds + 60), &[(endpoint, 10)]).await.unwrap()
+        store.delivery_lease(later(seconds), later(seconds + 60), &[places(endpoint, 10)]).await.unwrap()
     };
     let without = reopen(Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng))));
     for minute in 0..20 {

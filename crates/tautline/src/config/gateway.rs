@@ -10,7 +10,7 @@ use tautline_server::core::SecretHash;
 use tautline_server::core::{SystemRng, limits};
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::slack::{Token, oauth, scopes};
-use tautline_server::{CALLBACK_PATH, Forward, OAuth, Settings, Tuning};
+use tautline_server::{CALLBACK_PATH, Forward, OAuth, Settings, Tuning, names_metadata};
 use tautline_store::Keyring;
 use url::Url;
 
@@ -89,6 +89,7 @@ impl GatewayConfig {
             admin_key: admin_key(environment, p),
             bot_token: environment.secret("SLACK_BOT_TOKEN", p).map(Token::new),
             forward: forward(environment, &mut off, p),
+            ops_webhook: ops_webhook(environment, p),
             tuning: tuning(environment, p),
             public_url,
             slack_url,
@@ -189,6 +190,9 @@ fn forward(environment: &Environment, off: &mut Vec<Off>, problems: &mut Problem
     if url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
         problems.add("TAUTLINE_FORWARD_URL has a user or password in it; requests are signed instead");
     }
+    if url.as_ref().is_some_and(names_metadata) {
+        problems.add("TAUTLINE_FORWARD_URL is an address of a cloud's metadata service; name the app itself");
+    }
     let secret = environment.secret("TAUTLINE_FORWARD_SECRET", problems).and_then(SigningSecret::new);
     match (url, secret) {
         (Some(url), Some(secret)) => Some(Forward { url, secret }),
@@ -205,6 +209,17 @@ fn forward(environment: &Environment, off: &mut Vec<Off>, problems: &mut Problem
             None
         }
     }
+}
+
+/// Where the gateway's own alerts go.
+fn ops_webhook(environment: &Environment, problems: &mut Problems) -> Option<SecretString> {
+    let url = environment.secret("SLACK_OPS_WEBHOOK_URL", problems)?;
+    // Not repeated: it is a secret.
+    if !Url::parse(&url).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
+        problems
+            .add("SLACK_OPS_WEBHOOK_URL is not an http or https URL; copy the incoming webhook's from Slack");
+    }
+    Some(url.into())
 }
 
 /// Not one of SQLite's own notations: a database in memory, say, could not keep what was acknowledged.

@@ -92,6 +92,7 @@ impl Scene {
             admin_key: Some(SecretHash::of(ADMIN_KEY)),
             bot_token: None,
             forward: None,
+            ops_webhook: None,
             tuning: Tuning { commit_budget, ..Tuning::default() },
         };
         let (tell, handled) = mpsc::unbounded_channel();

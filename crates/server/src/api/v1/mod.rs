@@ -3,6 +3,8 @@
 pub(crate) mod connect_links;
 pub(crate) mod creating;
 pub(crate) mod dashboard_links;
+pub(crate) mod dead_letters;
+pub(crate) mod deliveries;
 pub(crate) mod endpoints;
 pub(crate) mod inbox;
 pub(crate) mod installations;

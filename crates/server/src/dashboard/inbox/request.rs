@@ -119,7 +119,7 @@ fn endpoint_name(app: &App, id: EndpointId) -> String {
     match app.endpoints().iter().find(|endpoint| endpoint.id == id) {
         Some(endpoint) => match &endpoint.target {
             Target::InProcess => format!("{} (in this process)", endpoint.name),
-            Target::Slack { .. } => "The product's app".to_owned(),
+            Target::Slack { .. } | Target::Standard { .. } => "The product's app".to_owned(),
         },
         None => "An endpoint that is no longer there".to_owned(),
     }

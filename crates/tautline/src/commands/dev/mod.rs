@@ -140,6 +140,7 @@ fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&
         admin_key: Some(SecretHash::of(&data.admin_key())),
         bot_token: None,
         forward: forward.map(|url| Forward { url: url.clone(), secret: data.forward_secret() }),
+        ops_webhook: None,
         tuning: Tuning::default(),
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tautline_core::access::Scope;
 use utoipa::ToSchema;
 
-use super::view::{EndpointBody, body};
+use super::view::{EndpointBody, kept};
 use crate::app::App;
 use crate::auth::Platform;
 use crate::error::{ApiResult, ErrorBody};
@@ -32,7 +32,7 @@ pub(crate) struct Endpoints {
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>, platform: Platform) -> ApiResult<Json<Endpoints>> {
     platform.may(Scope::Read)?;
-    let kept = app.store.endpoints().await?;
-    let endpoints = kept.iter().map(|kept| body(&kept.endpoint)).collect();
+    let (now, found) = (app.clock.now(), app.store.endpoints().await?);
+    let endpoints = found.iter().map(|found| kept(found, now)).collect();
     Ok(Json(Endpoints { endpoints, next_cursor: None }))
 }

@@ -1,8 +1,13 @@
 //! `endpoints`.
 
+pub(crate) mod change;
 pub(crate) mod create;
+pub(crate) mod get;
 pub(crate) mod list;
+mod read;
 pub(crate) mod remove;
+pub(crate) mod rotate_secret;
+pub(crate) mod test;
 mod view;
 
 use crate::app::App;

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
-use tautline_core::EndpointId;
 use tautline_core::access::Scope;
 
-use super::refresh;
+use super::{read, refresh};
 use crate::app::App;
 use crate::auth::Platform;
-use crate::error::{ApiError, ApiPath, ApiResult, ErrorBody};
+use crate::error::{ApiPath, ApiResult, ErrorBody};
 
 /// Remove an endpoint. What waits for it is not delivered any more.
 #[utoipa::path(
@@ -31,19 +30,10 @@ pub(crate) async fn remove(
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<StatusCode> {
     platform.may(Scope::Manage)?;
-    let unknown = || {
-        ApiError::not_found("endpoint_unknown", format!("there is no endpoint {id:?}"))
-            .fix("GET /api/v1/endpoints lists them")
-    };
-    let endpoint: EndpointId = id.parse().map_err(|_| unknown())?;
-    if app.store.endpoint_remove(endpoint).await? {
-        refresh(&app).await;
-        return Ok(StatusCode::NO_CONTENT);
+    let endpoint = read::made(&app, &id).await?.endpoint.id;
+    if !app.store.endpoint_remove(endpoint).await? {
+        return Err(read::unknown(&id)); // somebody else was faster
     }
-    if app.endpoints().iter().any(|known| known.id == endpoint) {
-        let error = "this endpoint is declared by the environment or the program";
-        return Err(ApiError::new(StatusCode::CONFLICT, "endpoint_declared", error)
-            .fix("change it there (TAUTLINE_FORWARD_URL, or the handlers of the program), and start the server anew"));
-    }
-    Err(unknown())
+    refresh(&app).await;
+    Ok(StatusCode::NO_CONTENT)
 }

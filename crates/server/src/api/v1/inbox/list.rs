@@ -65,12 +65,7 @@ pub(crate) async fn list(
 ) -> ApiResult<Json<Requests>> {
     let caller = caller.may(Scope::Read)?;
     let page = page(wanted.limit, wanted.cursor.as_deref())?;
-    let filter = RequestFilter {
-        kind: wanted.kind.as_deref().map(kind).transpose()?,
-        name: wanted.name,
-        team_id: wanted.team_id,
-        since: wanted.since.as_deref().map(since).transpose()?,
-    };
+    let filter = filter(wanted.kind.as_deref(), wanted.name, wanted.team_id, wanted.since.as_deref())?;
     let found = if wanted.unclaimed {
         only_platform(&caller)?;
         app.store.requests(Whose::Unclaimed, &filter, page).await?
@@ -94,13 +89,28 @@ pub(super) fn only_platform(caller: &Anyone) -> ApiResult<()> {
         .fix("use TAUTLINE_ADMIN_KEY, or a key made without a tenant"))
 }
 
-pub(super) fn kind(name: &str) -> ApiResult<Kind> {
+/// Which requests are meant.
+pub(super) fn filter(
+    kind: Option<&str>,
+    name: Option<String>,
+    team_id: Option<String>,
+    since: Option<&str>,
+) -> ApiResult<RequestFilter> {
+    Ok(RequestFilter {
+        kind: kind.map(self::kind).transpose()?,
+        name,
+        team_id,
+        since: since.map(self::since).transpose()?,
+    })
+}
+
+pub(in crate::api::v1) fn kind(name: &str) -> ApiResult<Kind> {
     let kinds = Kind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
     let unknown = |_| ApiError::bad_request("unknown_kind", format!("there is no kind {name:?}"));
     name.parse().map_err(|error| unknown(error).fix(format!("the kinds are {kinds}")))
 }
 
-pub(super) fn since(text: &str) -> ApiResult<Timestamp> {
+pub(in crate::api::v1) fn since(text: &str) -> ApiResult<Timestamp> {
     let time: jiff::Timestamp = text.parse().map_err(|_| {
         ApiError::bad_request("invalid_since", "since is no time").fix("write it like 2026-01-31T12:00:00Z")
     })?;

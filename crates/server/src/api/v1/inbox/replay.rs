@@ -69,7 +69,7 @@ pub(crate) async fn replay(
         }
         let now = app.clock.now();
         let until = Policy::of(found.request.kind).worth_until(now);
-        match app.store.request_replay(&tenant, request, Revive::All, now, until).await? {
+        match app.store.request_replay(&tenant, request, Revive::All, now, now, until).await? {
             0 => {
                 let error = "this request has no dead delivery";
                 return Err(conflict("nothing_to_replay", error)

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use tautline_core::EndpointId;
 use tautline_core::access::Scope;
-use tautline_core::inbox::{RequestFilter, Revive, Whose};
+use tautline_core::inbox::{Revive, Whose};
 use tautline_core::kinds::Policy;
 use utoipa::ToSchema;
 
-use super::list::{kind, only_platform, since};
+use super::list::{filter, only_platform};
 use crate::api::v1::paging::page;
 use crate::app::App;
 use crate::auth::Anyone;
@@ -38,6 +39,9 @@ pub(crate) struct Which {
     /// `next_cursor` of the call before.
     cursor: Option<String>,
 }
+
+/// Whichever endpoints it goes to: what is replayed queues behind itself, and not before what arrives.
+const REPLAYED: EndpointId = EndpointId::from_bytes([0; 16]);
 
 /// What one call came to.
 #[derive(Serialize, ToSchema)]
@@ -73,12 +77,7 @@ pub(crate) async fn replay_all(
 ) -> ApiResult<Json<ReplayedPage>> {
     let (caller, Json(which)) = (caller.may(Scope::Manage)?, body?);
     let page = page(which.limit, which.cursor.as_deref())?;
-    let filter = RequestFilter {
-        kind: which.kind.as_deref().map(kind).transpose()?,
-        name: which.name,
-        team_id: which.team_id,
-        since: which.since.as_deref().map(since).transpose()?,
-    };
+    let filter = filter(which.kind.as_deref(), which.name, which.team_id, which.since.as_deref())?;
     let (mut replayed, mut left) = (0, 0);
     let mut count = |is_on_its_way: bool| if is_on_its_way { replayed += 1 } else { left += 1 };
     let next = if which.unclaimed {
@@ -97,7 +96,8 @@ pub(crate) async fn replay_all(
         for summary in found.items {
             let (id, now) = (summary.request.id, app.clock.now());
             let until = Policy::of(summary.request.kind).worth_until(now);
-            count(app.store.request_replay(&tenant, id, Revive::Undone, now, until).await? > 0);
+            let turn = app.dispatcher.turn(REPLAYED, &tenant, summary.request.kind, now);
+            count(app.store.request_replay(&tenant, id, Revive::Undone, now, turn, until).await? > 0);
         }
         found.next
     };

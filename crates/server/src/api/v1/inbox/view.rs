@@ -117,7 +117,7 @@ pub(super) fn full(found: RequestSummary) -> FullRequestBody {
     }
 }
 
-fn delivery(delivery: Delivery) -> DeliveryBody {
+pub(in crate::api::v1) fn delivery(delivery: Delivery) -> DeliveryBody {
     DeliveryBody {
         id: delivery.id,
         endpoint: delivery.endpoint,

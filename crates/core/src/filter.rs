@@ -1,0 +1,131 @@
+//! Filters: what an endpoint wants.
+
+use std::str::FromStr;
+
+use tautline_slack::request::Kind;
+
+use crate::limits;
+
+/// What an endpoint wants: `*`, `command.*`, `event.app_mention`, `block_action.approve_*`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    kind: Option<Kind>,
+    name: String,
+}
+
+/// The text is no filter, or one that nothing can ever match.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// Neither `*` nor a kind and a name.
+    #[error("{0:?} is no filter")]
+    Unreadable(String),
+    /// Commands begin with a slash.
+    #[error("{0:?} matches nothing: commands begin with a slash")]
+    NoSlash(String),
+    /// A star stands for any rest, and for nothing else.
+    #[error("{0:?} matches nothing: a star may only stand at the end")]
+    Star(String),
+}
+
+impl FilterError {
+    /// What to write instead.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::Unreadable(_) => {
+                "write \"*\", a kind and a name as in \"event.app_mention\", or a beginning as in \"command.*\"".to_owned()
+            }
+            Self::NoSlash(text) => format!("write {:?}", text.replacen('.', "./", 1)),
+            Self::Star(_) => "name what is wanted, or its beginning and then a star: \"event.message*\"".to_owned(),
+        }
+    }
+}
+
+impl Filter {
+    /// Everything.
+    pub fn everything() -> Self {
+        Self { kind: None, name: "*".to_owned() }
+    }
+
+    /// A kind's requests of a name; one that ends in `*` is a beginning.
+    pub fn of(kind: Kind, name: impl Into<String>) -> Self {
+        Self { kind: Some(kind), name: name.into() }
+    }
+
+    /// Whether it wants a request.
+    pub fn wants(&self, kind: Kind, name: &str) -> bool {
+        self.kind.is_none_or(|wanted| wanted == kind)
+            && match self.name.strip_suffix('*') {
+                Some(beginning) => name.starts_with(beginning),
+                None => self.name == name,
+            }
+    }
+
+    /// How much it says: an exact name more than a beginning, a long beginning more than a short one.
+    pub(crate) fn precision(&self) -> (bool, bool, usize) {
+        (self.kind.is_some(), !self.name.ends_with('*'), self.name.len())
+    }
+}
+
+impl FromStr for Filter {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        if text == "*" {
+            return Ok(Self::everything());
+        }
+        let unreadable = || FilterError::Unreadable(text.to_owned());
+        let (kind, name) = text.split_once('.').ok_or_else(unreadable)?;
+        let kind = kind.parse().map_err(|_| unreadable())?;
+        if name.is_empty() || name.len() > limits::FILTER_BYTES || name.chars().any(char::is_control) {
+            return Err(unreadable());
+        }
+        if name.strip_suffix('*').unwrap_or(name).contains('*') {
+            return Err(FilterError::Star(text.to_owned()));
+        }
+        if kind == Kind::Command && !name.starts_with('/') && name != "*" {
+            return Err(FilterError::NoSlash(text.to_owned()));
+        }
+        Ok(Self { kind: Some(kind), name: name.to_owned() })
+    }
+}
+
+impl std::fmt::Display for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            None => f.write_str("*"),
+            Some(kind) => write!(f, "{kind}.{}", self.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_match_by_kind_and_name() {
+        let wants = |filter: &str, kind, name| filter.parse::<Filter>().unwrap().wants(kind, name);
+        assert!(wants("*", Kind::Event, "message"));
+        assert!(wants("event.app_mention", Kind::Event, "app_mention"));
+        assert!(!wants("event.app_mention", Kind::Event, "app_mention_x"));
+        assert!(!wants("event.app_mention", Kind::Command, "app_mention"));
+        assert!(wants("block_action.approve_*", Kind::BlockAction, "approve_7"));
+        assert!(!wants("block_action.approve_*", Kind::BlockAction, "reject_7"));
+        assert!(wants("command.*", Kind::Command, "/x"));
+        assert!(wants("installation.*", Kind::Installation, "broken"));
+        assert_eq!("command./x*".parse::<Filter>().unwrap().to_string(), "command./x*");
+    }
+
+    #[test]
+    fn what_can_never_match_is_no_filter_and_says_what_to_write() {
+        let long = format!("event.{}", "x".repeat(limits::FILTER_BYTES + 1));
+        for bad in ["", "event", "event.", "events.message", ".x", "event.a\nb", &long] {
+            assert!(matches!(bad.parse::<Filter>(), Err(FilterError::Unreadable(_))), "{bad:?}");
+        }
+        let error = "command.deploy".parse::<Filter>().unwrap_err();
+        assert_eq!(error.fix(), "write \"command./deploy\"");
+        for star in ["event.*x*", "block_action.a*b", "event.**"] {
+            assert_eq!(star.parse::<Filter>(), Err(FilterError::Star(star.to_owned())));
+        }
+    }
+}

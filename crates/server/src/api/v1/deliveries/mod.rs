@@ -1,0 +1,3 @@
+//! `deliveries`.
+
+pub(crate) mod list;

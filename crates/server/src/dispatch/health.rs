@@ -1,0 +1,104 @@
+//! How endpoints do, and who is told: once for each change, of all servers by one.
+
+use std::sync::Arc;
+
+use secrecy::ExposeSecret as _;
+use serde_json::json;
+use tautline_core::circuit::CircuitChange;
+use tautline_core::delivery::{AttemptResult, DeadReason};
+use tautline_core::endpoint::HealthChange;
+use tautline_core::schedule::Next;
+use tautline_core::{EndpointId, TenantId};
+use tautline_slack::request::Kind;
+
+use super::attempt::told;
+use crate::alerts;
+use crate::app::App;
+use crate::error::chain;
+use crate::own_events::{OwnEvent, tell};
+
+/// What 410 means.
+const GONE: u16 = 410;
+
+/// An attempt ended: what that says of its endpoint. `change` is the circuit's.
+pub(super) async fn after(
+    app: &Arc<App>,
+    endpoint: EndpointId,
+    result: &AttemptResult,
+    change: Option<CircuitChange>,
+    next: &Next,
+) {
+    match change {
+        Some(CircuitChange::Closed) => changed(app, endpoint, HealthChange::Recovered, "").await,
+        Some(CircuitChange::Opened) => changed(app, endpoint, HealthChange::Failing, &told(result)).await,
+        None => {}
+    }
+    if is_gone(result) {
+        app.dispatcher.shut(endpoint);
+        changed(app, endpoint, HealthChange::Disabled, &told(result)).await;
+    }
+    if matches!(next, Next::Dead { reason: DeadReason::Exhausted | DeadReason::Expired }) {
+        gave_up(app, endpoint, &told(result)).await;
+    }
+}
+
+fn is_gone(result: &AttemptResult) -> bool {
+    matches!(result, AttemptResult::Refused { answer, .. } if answer.status == GONE)
+}
+
+/// A delivery to an endpoint became a dead letter.
+pub(crate) async fn gave_up(app: &Arc<App>, endpoint: EndpointId, because: &str) {
+    changed(app, endpoint, HealthChange::Exhausted, because).await;
+}
+
+/// Puts a change on record, and tells people and programs of it unless another server did.
+async fn changed(app: &Arc<App>, id: EndpointId, change: HealthChange, because: &str) {
+    let now = app.clock.now();
+    match app.store.endpoint_health(id, change, because, now).await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => {
+            let error = chain(&error);
+            return tracing::error!(endpoint = %id, ?change, error, "how an endpoint does could not be put on record");
+        }
+    }
+    let endpoints = app.endpoints();
+    let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.id == id) else { return };
+    let url = endpoint.target.url().map(ToString::to_string);
+    // A path may hold a secret; the host says enough to people.
+    let host = endpoint.target.url().and_then(|url| url.host_str()).unwrap_or(&endpoint.name);
+    let (name, text) = match change {
+        HealthChange::Failing => {
+            ("failing", format!("Deliveries to {host} fail: {because}. What comes waits."))
+        }
+        HealthChange::Recovered => {
+            ("recovered", format!("Deliveries to {host} succeed again. What waited is on its way."))
+        }
+        HealthChange::Exhausted => (
+            "exhausted",
+            format!(
+                "Deliveries to {host} were given up: {because}. See tautline inbox replay --endpoint {id}."
+            ),
+        ),
+        HealthChange::Disabled => (
+            "failing",
+            format!(
+                "Deliveries to {host} are stopped: {because}. What comes waits; resume it with tautline endpoints resume {id}."
+            ),
+        ),
+    };
+    match change {
+        HealthChange::Recovered => tracing::info!(endpoint = %id, "{text}"),
+        _ => tracing::warn!(endpoint = %id, "{text}"),
+    }
+    let disabled = change == HealthChange::Disabled;
+    let data = json!({
+        "endpoint": id, "name": endpoint.name, "url": url, "because": because, "disabled": disabled,
+    });
+    let event = OwnEvent { tenant: TenantId::home(), installation: None, kind: Kind::Endpoint, name, data };
+    // The one it is about would hear of its own deafness.
+    tell(app, event, Some(id)).await;
+    if let Some(webhook) = app.settings.ops_webhook.clone() {
+        app.tasks.spawn(async move { alerts::post(webhook.expose_secret(), &text, None).await });
+    }
+}

@@ -1,0 +1,236 @@
+//! The way to one endpoint: where it is, and how much may be under way.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tautline_core::circuit::{Circuit, CircuitChange, Room};
+use tautline_core::delivery::{AttemptResult, Places};
+use tautline_core::endpoint::{Endpoint, Health};
+use tautline_core::{EndpointId, Timestamp, limits};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::Handler;
+use crate::egress::Address;
+
+/// Where an endpoint is.
+pub(super) enum Via {
+    InProcess(Arc<dyn Handler>),
+    Http(Address),
+}
+
+/// The way to one endpoint.
+pub(crate) struct Way {
+    pub(super) via: Via,
+    endpoint: EndpointId,
+    /// Of an endpoint that this process declares.
+    pub(super) is_declared: bool,
+    /// Paused, or gone.
+    is_shut: bool,
+    load: Arc<Load>,
+}
+
+/// How much is under way. It outlives a change of the endpoint: what was begun before it counts after it.
+struct Load {
+    in_flight: usize,
+    slots: Arc<Semaphore>,
+    /// Those of the slots that retries may take.
+    again: Arc<Semaphore>,
+    /// Functions of this process have none: what fails there fails for reasons of its own.
+    circuit: Option<Mutex<Circuit>>,
+    /// First attempts wait. Until they had their turn, nobody passes them by the fast path.
+    is_queued: AtomicBool,
+    /// Retries are due that found no slot.
+    is_behind: AtomicBool,
+    wake: Arc<Notify>,
+}
+
+impl Load {
+    fn new(endpoint: &Endpoint, is_remote: bool, wake: &Arc<Notify>, now: Timestamp) -> Arc<Self> {
+        let in_flight = in_flight(endpoint);
+        let reserved = if in_flight > 1 { in_flight.div_ceil(limits::SLOTS_PER_RESERVED) } else { 0 };
+        let circuit =
+            if endpoint.health.failing_since.is_some() { Circuit::open(now) } else { Circuit::default() };
+        Arc::new(Self {
+            in_flight: in_flight as usize,
+            slots: Arc::new(Semaphore::new(in_flight as usize)),
+            again: Arc::new(Semaphore::new((in_flight - reserved) as usize)),
+            circuit: is_remote.then(|| Mutex::new(circuit)),
+            // What the last run left has its turn first.
+            is_queued: AtomicBool::new(true),
+            is_behind: AtomicBool::new(true),
+            wake: wake.clone(),
+        })
+    }
+
+    fn circuit(&self) -> Option<MutexGuard<'_, Circuit>> {
+        Some(self.circuit.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn in_flight(endpoint: &Endpoint) -> u32 {
+    endpoint.in_flight.unwrap_or(limits::IN_FLIGHT_PER_ENDPOINT)
+}
+
+impl Way {
+    /// The way to an endpoint as it is now; `before` is the one that there was.
+    pub(super) fn new(
+        via: Via,
+        endpoint: &Endpoint,
+        before: Option<&Self>,
+        wake: &Arc<Notify>,
+        now: Timestamp,
+    ) -> Arc<Self> {
+        let is_same = |way: &&Self| way.load.in_flight == in_flight(endpoint) as usize;
+        let load = match before.filter(is_same) {
+            Some(way) => way.load.clone(),
+            None => Load::new(endpoint, matches!(via, Via::Http(_)), wake, now),
+        };
+        let (is_declared, is_shut) = (endpoint.is_declared, endpoint.is_shut());
+        let way = Self { via, endpoint: endpoint.id, is_declared, is_shut, load };
+        way.is_failing(&endpoint.health, now);
+        Arc::new(way)
+    }
+
+    /// The same way, shut.
+    pub(super) fn shut(&self) -> Option<Arc<Self>> {
+        let via = match &self.via {
+            Via::InProcess(_) => return None,
+            Via::Http(address) => Via::Http(address.clone()),
+        };
+        let load = self.load.clone();
+        let Self { endpoint, is_declared, .. } = *self;
+        Some(Arc::new(Self { via, endpoint, is_declared, is_shut: true, load }))
+    }
+
+    /// Another server may have found that it fails, and be gone: whoever is left probes it, and says when it is well.
+    pub(super) fn is_failing(&self, health: &Health, now: Timestamp) {
+        if let Some(mut circuit) = self.load.circuit()
+            && health.failing_since.is_some()
+            && circuit.is_closed()
+        {
+            *circuit = Circuit::open(now);
+        }
+    }
+
+    fn room(&self, now: Timestamp, somebody_waits: bool) -> Room {
+        if self.is_shut {
+            return Room::None;
+        }
+        self.load.circuit().map_or(Room::All, |circuit| circuit.room(now, somebody_waits))
+    }
+
+    /// How much of what waits it could take.
+    pub(super) fn places(&self, now: Timestamp) -> Option<Places> {
+        let endpoint = self.endpoint;
+        let slots = self.load.slots.available_permits();
+        match self.room(now, false) {
+            Room::None => None,
+            // Either will do to see how it does.
+            Room::Probe => Some(Places { endpoint, first: 1, again: 1 }),
+            // At least one is looked for, to know whether any waits.
+            Room::All => {
+                let again = slots.min(self.load.again.available_permits());
+                Some(Places { endpoint, first: slots.max(1), again: again.max(1) })
+            }
+        }
+    }
+
+    /// A slot for something that arrives, if one is free and nothing waits for it.
+    pub(super) fn slot(self: &Arc<Self>, now: Timestamp, somebody_waits: bool) -> Option<Slot> {
+        let load = &self.load;
+        let slot = match self.room(now, somebody_waits) {
+            Room::None => None,
+            Room::Probe => self.take(false, true),
+            Room::All if load.is_queued.load(Ordering::Relaxed) => None,
+            Room::All => self.take(false, false),
+        };
+        if slot.is_none() {
+            load.is_queued.store(true, Ordering::Relaxed);
+        }
+        slot
+    }
+
+    /// Slots for what was found waiting. With nothing left to wait, arrivals may pass again.
+    pub(super) fn slots_for(self: &Arc<Self>, due: Places, now: Timestamp) -> Slots {
+        let load = &self.load;
+        let mut slots = Slots::default();
+        match self.room(now, false) {
+            Room::None => {}
+            Room::Probe => {
+                if due.first > 0 {
+                    slots.first.extend(self.take(false, true));
+                } else if due.again > 0 {
+                    slots.again.extend(self.take(true, true));
+                }
+            }
+            Room::All => {
+                // Fewer than could be taken: these are all.
+                let (free, free_again) = (load.slots.available_permits(), load.again.available_permits());
+                load.is_queued.store(due.first >= free.max(1), Ordering::Relaxed);
+                load.is_behind.store(due.again >= free.min(free_again).max(1), Ordering::Relaxed);
+                // Retries first: they have no more than their part, and what is new finds the rest.
+                slots.again = std::iter::from_fn(|| self.take(true, false)).take(due.again).collect();
+                slots.first = std::iter::from_fn(|| self.take(false, false)).take(due.first).collect();
+            }
+        }
+        slots
+    }
+
+    fn take(self: &Arc<Self>, is_again: bool, is_probe: bool) -> Option<Slot> {
+        let permit = self.load.slots.clone().try_acquire_owned().ok()?;
+        let again = if is_again { Some(self.load.again.clone().try_acquire_owned().ok()?) } else { None };
+        if is_probe && let Some(mut circuit) = self.load.circuit() {
+            circuit.probe();
+        }
+        Some(Slot { way: self.clone(), permits: Some((permit, again)), is_probe })
+    }
+
+    /// Whether the sweep could begin something at once.
+    pub(super) fn is_free(&self, now: Timestamp) -> bool {
+        self.load.slots.available_permits() > 0 && self.room(now, false) != Room::None
+    }
+}
+
+/// Slots for what waits.
+#[derive(Default)]
+pub(super) struct Slots {
+    pub(super) first: Vec<Slot>,
+    pub(super) again: Vec<Slot>,
+}
+
+/// The right to make one attempt at an endpoint.
+pub(crate) struct Slot {
+    pub(super) way: Arc<Way>,
+    permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
+    is_probe: bool,
+}
+
+impl Slot {
+    /// How the attempt ended, for the circuit.
+    pub(super) fn ended(&self, result: &AttemptResult, now: Timestamp) -> Option<CircuitChange> {
+        let is_success = matches!(result, AttemptResult::Answered(_));
+        let mut circuit = self.way.load.circuit()?;
+        let change = circuit.ended(is_success, self.is_probe, result.retry_after(), now);
+        drop(circuit);
+        if change == Some(CircuitChange::Closed) {
+            // What waited through the rest has its turn now.
+            self.way.load.wake.notify_one();
+        }
+        change
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        drop(self.permits.take());
+        let load = &self.way.load;
+        if self.is_probe
+            && let Some(mut circuit) = load.circuit()
+        {
+            circuit.probe_over();
+        }
+        if load.is_queued.load(Ordering::Relaxed) || load.is_behind.load(Ordering::Relaxed) {
+            load.wake.notify_one();
+        }
+    }
+}

@@ -7,7 +7,7 @@ use crate::run::{cargo, first_line, program, root, run, say};
 /// Node below this lacks what the SDKs use.
 const NODE_MAJOR: u32 = 20;
 /// Folders with an npm lockfile.
-const NPM: [&str; 2] = ["examples/bolt-js", "crates/tautline/tests/browser"];
+const NPM: [&str; 3] = ["examples/bolt-js", "crates/tautline/tests/browser", "crates/tautline/tests/apps"];
 /// The folder with a list of Python packages, each with its hashes.
 const PYTHON: &str = "crates/tautline/tests/apps";
 /// The browser that the tests drive, and what drives it.

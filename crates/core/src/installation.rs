@@ -242,6 +242,15 @@ pub trait Installations {
         revoked: &[TeamId],
     ) -> StoreResult<()>;
 
+    /// Puts on record that Slack does not take its tokens any more, unless it was made anew after `not_after`. True for
+    /// the one who noticed first.
+    async fn installation_broken(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        not_after: Timestamp,
+    ) -> StoreResult<bool>;
+
     /// Keeps when Slack held events back.
     async fn installation_limited(
         &self,

@@ -8,7 +8,7 @@ use tautline_core::{Clock, Rng, Store, StoreResult, Vault};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::dispatch::Dispatcher;
+use crate::dispatch::{self, Dispatcher};
 use crate::egress::SlackClient;
 use crate::installations::upkeep;
 use crate::metrics::Metrics;
@@ -49,11 +49,14 @@ impl App {
     pub(crate) async fn refresh_endpoints(&self) -> StoreResult<()> {
         let _one_at_a_time = self.refreshing.lock().await;
         let kept = self.store.endpoints().await?;
-        self.dispatcher.keep_ways(&kept, self.clock.now());
+        let recovered = self.dispatcher.keep_ways(&kept, self.clock.now());
         let declared = self.endpoints().iter().filter(|known| known.is_declared).cloned().collect::<Vec<_>>();
         let made = kept.into_iter().map(|kept| kept.endpoint).filter(|endpoint| !endpoint.is_declared);
         let all = declared.into_iter().chain(made).collect();
         *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
+        for endpoint in recovered {
+            dispatch::recovered(self, endpoint).await;
+        }
         Ok(())
     }
 

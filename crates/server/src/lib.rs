@@ -10,6 +10,7 @@ mod app;
 mod auth;
 mod cookie;
 mod dashboard;
+mod desk;
 pub mod dispatch;
 mod egress;
 mod error;
@@ -34,6 +35,7 @@ pub use tautline_core as core;
 /// Slack's protocol, for the same.
 pub use tautline_slack as slack;
 
+pub use desk::Desk;
 pub use egress::names_metadata;
 pub use inbound::CANONICAL_PATH as INBOUND_PATH;
 pub use installations::callback::PATH as CALLBACK_PATH;

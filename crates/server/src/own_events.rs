@@ -28,7 +28,7 @@ pub(crate) struct OwnEvent {
 
 /// Tells whoever wants to know; `except` is one who shall not. What happened stands, whatever becomes of this: an event that
 /// cannot be stored is an error for the log.
-pub(crate) async fn tell(app: &Arc<App>, event: OwnEvent, except: Option<EndpointId>) {
+pub(crate) async fn tell(app: &App, event: OwnEvent, except: Option<EndpointId>) {
     let OwnEvent { tenant, installation, kind, name, data } = event;
     let (now, all) = (app.clock.now(), app.endpoints());
     let wanting = recipients(&all, &tenant, kind, name).into_iter();

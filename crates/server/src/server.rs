@@ -62,30 +62,10 @@ impl Server {
         ports: Ports,
         handlers: Vec<Registered>,
     ) -> Result<Self, ServerError> {
-        let Ports { store, vault, clock, rng } = ports;
         let handlers = handlers.into_iter().chain([upkeep::registered()]).collect::<Vec<_>>();
+        let Ports { store, clock, rng, .. } = &ports;
         let endpoints = declare(&settings, store.as_ref(), clock.as_ref(), rng.as_ref(), &handlers).await?;
-        let secret = settings.forward.as_ref().map(|forward| &forward.secret);
-        let dispatcher = Dispatcher::new(&endpoints, &handlers, secret, EndpointClient::new()?, clock.now());
-        let slack = SlackClient::new(settings.slack_url.clone())?;
-        let (accepting, tasks) = (Arc::new(Semaphore::new(limits::ACCEPTING)), TaskTracker::new());
-        let sender = Sender::new();
-        let app = App {
-            settings,
-            store,
-            vault,
-            clock,
-            rng,
-            slack,
-            endpoints: RwLock::new(Arc::new(endpoints)),
-            refreshing: tokio::sync::Mutex::default(),
-            dispatcher,
-            sender,
-            accepting,
-            metrics: Metrics::new()?,
-            answers: Mutex::default(),
-            tasks,
-        };
+        let app = app(settings, ports, endpoints, &handlers)?;
         app.refresh_endpoints().await?;
         home::record_tenant(&app).await?;
         // Where nobody else serves the store, whoever held a lease is gone.
@@ -127,6 +107,35 @@ impl Server {
             tracing::warn!("stopped with work unfinished; it will be taken up again");
         }
     }
+}
+
+/// The parts of a server, put together.
+pub(crate) fn app(
+    settings: Settings,
+    ports: Ports,
+    endpoints: Vec<Endpoint>,
+    handlers: &[Registered],
+) -> Result<App, ServerError> {
+    let Ports { store, vault, clock, rng } = ports;
+    let secret = settings.forward.as_ref().map(|forward| &forward.secret);
+    let dispatcher = Dispatcher::new(&endpoints, handlers, secret, EndpointClient::new()?, clock.now());
+    let slack = SlackClient::new(settings.slack_url.clone())?;
+    Ok(App {
+        settings,
+        store,
+        vault,
+        clock,
+        rng,
+        slack,
+        endpoints: RwLock::new(Arc::new(endpoints)),
+        refreshing: tokio::sync::Mutex::default(),
+        dispatcher,
+        sender: Sender::new(),
+        accepting: Arc::new(Semaphore::new(limits::ACCEPTING)),
+        metrics: Metrics::new()?,
+        answers: Mutex::default(),
+        tasks: TaskTracker::new(),
+    })
 }
 
 async fn declare(

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use tautline_server::core::keeping::{self, ResealCursor};
 use tautline_server::core::{Clock as _, Store, SystemClock, SystemRng, TenantId, Vault as _};
+use tautline_server::{Desk, Ports};
 use tautline_store::sqlite::OpenError;
 
 use crate::config::{Environment, GatewayConfig, MAKE_KEY, Problems, has_made_key, keyring};
@@ -17,7 +19,7 @@ pub(crate) enum Admin {
     /// A running server, asked by its API.
     Server { url: String, key: SecretString, seals_with: String },
     /// The store itself.
-    Store(Arc<dyn Store>),
+    Store(Arc<dyn Store>, Box<Desk>),
 }
 
 /// What a part of sealing anew came to.
@@ -40,11 +42,15 @@ impl Admin {
             problems.add(format!("there is no encryption key: set {MAKE_KEY}"));
         }
         problems.or(())?;
-        let vault = keyring(config.encryption_keys.as_ref(), &config.data_dir, Arc::new(SystemRng))?;
-        let vault = Arc::new(vault);
+        let rng = Arc::new(SystemRng);
+        let vault = Arc::new(keyring(config.encryption_keys.as_ref(), &config.data_dir, rng.clone())?);
         let seals_with = vault.first_key();
-        let error = match store::open(&config.database, vault, "a command of tautline's").await {
-            Ok(store) => return Ok(Self::Store(store)),
+        let error = match store::open(&config.database, vault.clone(), "a command of tautline's").await {
+            Ok(store) => {
+                let ports = Ports { store: store.clone(), vault, clock: Arc::new(SystemClock), rng };
+                let desk = Desk::new(config.settings, ports).await?;
+                return Ok(Self::Store(store, Box::new(desk)));
+            }
             Err(error) => error,
         };
         match error.downcast_ref::<OpenError>() {
@@ -63,7 +69,7 @@ impl Admin {
     /// Seals a part of everything anew.
     pub(crate) async fn reseal(&self, cursor: Option<&str>) -> anyhow::Result<Part> {
         match self {
-            Self::Store(store) => {
+            Self::Store(store, _) => {
                 let total = if cursor.is_none() { Some(store.sealed_rows().await?) } else { None };
                 let from = cursor
                     .map_or(Some(ResealCursor::START), ResealCursor::decode)
@@ -80,7 +86,8 @@ impl Admin {
             }
             Self::Server { url, seals_with, .. } => {
                 let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
-                let said = self.ask(reqwest::Method::POST, &format!("/api/v1/vault/reseal{query}")).await?;
+                let said =
+                    self.ask(Method::POST, &format!("/api/v1/vault/reseal{query}"), None, None).await?;
                 let theirs = said["key"].as_str().unwrap_or_default();
                 if theirs != seals_with {
                     bail!(
@@ -103,7 +110,7 @@ impl Admin {
     /// Erases a tenant; what is gone, by table.
     pub(crate) async fn erase(&self, tenant: &TenantId) -> anyhow::Result<Value> {
         match self {
-            Self::Store(store) => {
+            Self::Store(store, _) => {
                 if tenant.is_home() {
                     bail!("\"home\" is the company itself");
                 }
@@ -116,20 +123,42 @@ impl Admin {
                 Ok(json!({ "tenant": tenant, "erased_at": at, "erased": erased.rows }))
             }
             Self::Server { .. } => {
-                self.ask(reqwest::Method::DELETE, &format!("/api/v1/tenants/{tenant}")).await
+                self.ask(Method::DELETE, &format!("/api/v1/tenants/{tenant}"), None, None).await
             }
         }
     }
 
-    async fn ask(&self, method: reqwest::Method, path: &str) -> anyhow::Result<Value> {
-        let Self::Server { url, key, .. } = self else { bail!("there is no server to ask") };
-        let request = client()?.request(method, format!("{url}{path}")).bearer_auth(key.expose_secret());
-        let answer = request.send().await.with_context(|| format!("the server at {url} broke off"))?;
-        let is_success = answer.status().is_success();
-        let said: Value = serde_json::from_str(&answer.text().await?).unwrap_or_default();
-        if !is_success {
+    /// Asks the API: of the running server, or of the store where none runs.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        tenant: Option<&str>,
+        body: Option<Value>,
+    ) -> anyhow::Result<Value> {
+        let (who, status, said) = match self {
+            Self::Store(_, desk) => {
+                let (status, said) = desk.ask(method, path, tenant, body).await?;
+                ("the store".to_owned(), status, said)
+            }
+            Self::Server { url, key, .. } => {
+                let mut request = client()?.request(method, format!("{url}{path}"));
+                request = request.bearer_auth(key.expose_secret());
+                if let Some(tenant) = tenant {
+                    request = request.header("tautline-tenant", tenant);
+                }
+                if let Some(json) = body {
+                    request = request.header("content-type", "application/json").body(json.to_string());
+                }
+                let who = format!("the server at {url}");
+                let answer = request.send().await.with_context(|| format!("{who} broke off"))?;
+                let status = answer.status();
+                (who, status, serde_json::from_str(&answer.text().await?).unwrap_or_default())
+            }
+        };
+        if !status.is_success() {
             let text = |name: &str| said[name].as_str().unwrap_or("no reason given").to_owned();
-            bail!("the server at {url} refused: {}; {}", text("error"), text("fix"));
+            bail!("{who} refused: {}; {}", text("error"), text("fix"));
         }
         Ok(said)
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{alert, backup, dev, keys, migrate, serve, tenants};
+use crate::commands::{alert, backup, dev, endpoints, inbox, keys, migrate, serve, tenants};
 use crate::config::{Environment, Problems};
 use crate::traces;
 
@@ -36,6 +36,12 @@ enum Command {
     /// Look after tenants.
     #[command(subcommand)]
     Tenants(tenants::Command),
+    /// Look after endpoints: who gets what Slack sends.
+    #[command(subcommand)]
+    Endpoints(endpoints::Command),
+    /// Look after the inbox: what Slack sent.
+    #[command(subcommand)]
+    Inbox(inbox::Command),
 }
 
 /// What the process says when it ends. These numbers do not change.
@@ -76,6 +82,8 @@ pub fn run() -> ExitCode {
                 Command::Restore(options) => backup::restore(&environment, options).await,
                 Command::Keys(command) => keys::run(&environment, command).await,
                 Command::Tenants(command) => tenants::run(&environment, command).await,
+                Command::Endpoints(command) => endpoints::run(&environment, command).await,
+                Command::Inbox(command) => inbox::run(&environment, command).await,
             }
         })
     });

@@ -23,7 +23,7 @@ pub use tautline_server::slack::payload;
 pub use tautline_server::{SlackCallError, SlackCalls};
 
 #[cfg(feature = "gateway")]
-pub use gateway::{Context, Gateway, GatewayError, HandlerResult, Message};
+pub use gateway::{Context, Gateway, GatewayError, GatewayEvent, HandlerResult, Message};
 
 #[cfg(feature = "cli")]
 mod admin;

@@ -1,7 +1,5 @@
 //! How endpoints do, and who is told: once for each change, of all servers by one.
 
-use std::sync::Arc;
-
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tautline_core::circuit::CircuitChange;
@@ -22,14 +20,14 @@ const GONE: u16 = 410;
 
 /// An attempt ended: what that says of its endpoint. `change` is the circuit's.
 pub(super) async fn after(
-    app: &Arc<App>,
+    app: &App,
     endpoint: EndpointId,
     result: &AttemptResult,
     change: Option<CircuitChange>,
     next: &Next,
 ) {
     match change {
-        Some(CircuitChange::Closed) => changed(app, endpoint, HealthChange::Recovered, "").await,
+        Some(CircuitChange::Closed) => recovered(app, endpoint).await,
         Some(CircuitChange::Opened) => changed(app, endpoint, HealthChange::Failing, &told(result)).await,
         None => {}
     }
@@ -46,13 +44,18 @@ fn is_gone(result: &AttemptResult) -> bool {
     matches!(result, AttemptResult::Refused { answer, .. } if answer.status == GONE)
 }
 
+/// An endpoint is on record as failing, and has succeeded since.
+pub(crate) async fn recovered(app: &App, endpoint: EndpointId) {
+    changed(app, endpoint, HealthChange::Recovered, "").await;
+}
+
 /// A delivery to an endpoint became a dead letter.
-pub(crate) async fn gave_up(app: &Arc<App>, endpoint: EndpointId, because: &str) {
+pub(crate) async fn gave_up(app: &App, endpoint: EndpointId, because: &str) {
     changed(app, endpoint, HealthChange::Exhausted, because).await;
 }
 
 /// Puts a change on record, and tells people and programs of it unless another server did.
-async fn changed(app: &Arc<App>, id: EndpointId, change: HealthChange, because: &str) {
+async fn changed(app: &App, id: EndpointId, change: HealthChange, because: &str) {
     let now = app.clock.now();
     match app.store.endpoint_health(id, change, because, now).await {
         Ok(true) => {}

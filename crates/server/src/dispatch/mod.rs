@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 pub(crate) use attempt::{Held, Verdict, attempt, told};
 use handler::Ear;
 pub use handler::{Handler, HandlerAnswer, HandlerCall, Registered};
-pub(crate) use health::gave_up;
+pub(crate) use health::{gave_up, recovered};
 pub(crate) use sweep::sweep;
 use tautline_core::delivery::{Hand, Places};
 use tautline_core::endpoint::{Endpoint, Kept, Target};
@@ -79,16 +79,17 @@ impl Dispatcher {
     }
 
     /// Makes the ways to endpoints that the API made, as they are now, and gives up those that it removed. What is under
-    /// way goes on. Of what is declared, only how it does is of interest.
-    pub(crate) fn keep_ways(&self, kept: &[Kept], now: Timestamp) {
-        let mut ways = HashMap::new();
+    /// way goes on. Says which endpoints, declared or made, are on record as failing and have succeeded since.
+    pub(crate) fn keep_ways(&self, kept: &[Kept], now: Timestamp) -> Vec<EndpointId> {
         let mut all = self.ways.write().unwrap_or_else(PoisonError::into_inner);
-        for Kept { endpoint, .. } in kept {
-            if let Some(way) = all.get(&endpoint.id) {
-                way.is_failing(&endpoint.health, now);
-            }
-        }
-        ways.extend(all.iter().filter(|(_, way)| way.is_declared).map(|(id, way)| (*id, way.clone())));
+        let has_recovered = |endpoint: &Endpoint| {
+            all.get(&endpoint.id).is_some_and(|way| way.has_recovered(&endpoint.health))
+        };
+        let endpoints = kept.iter().map(|kept| &kept.endpoint);
+        let recovered =
+            endpoints.filter(|endpoint| has_recovered(endpoint)).map(|endpoint| endpoint.id).collect();
+        let declared = all.iter().filter(|(_, way)| way.is_declared);
+        let mut ways = declared.map(|(id, way)| (*id, way.clone())).collect::<HashMap<_, _>>();
         for kept in kept.iter().filter(|kept| !kept.endpoint.is_declared) {
             let Some(address) = Address::of(kept) else { continue };
             let before = all.get(&kept.endpoint.id).map(AsRef::as_ref);
@@ -99,6 +100,7 @@ impl Dispatcher {
         drop(all);
         // What waited for one that was resumed is due.
         self.wake.notify_one();
+        recovered
     }
 
     /// Begins nothing more at an endpoint, until it is resumed or declared anew.

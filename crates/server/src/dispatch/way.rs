@@ -1,6 +1,6 @@
 //! The way to one endpoint: where it is, and how much may be under way.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tautline_core::circuit::{Circuit, CircuitChange, Room};
@@ -37,6 +37,8 @@ struct Load {
     again: Arc<Semaphore>,
     /// Functions of this process have none: what fails there fails for reasons of its own.
     circuit: Option<Mutex<Circuit>>,
+    /// When it last succeeded, in microseconds.
+    succeeded_us: AtomicI64,
     /// First attempts wait. Until they had their turn, nobody passes them by the fast path.
     is_queued: AtomicBool,
     /// Retries are due that found no slot.
@@ -55,6 +57,7 @@ impl Load {
             slots: Arc::new(Semaphore::new(in_flight as usize)),
             again: Arc::new(Semaphore::new((in_flight - reserved) as usize)),
             circuit: is_remote.then(|| Mutex::new(circuit)),
+            succeeded_us: AtomicI64::new(i64::MIN),
             // What the last run left has its turn first.
             is_queued: AtomicBool::new(true),
             is_behind: AtomicBool::new(true),
@@ -86,9 +89,7 @@ impl Way {
             None => Load::new(endpoint, matches!(via, Via::Http(_)), wake, now),
         };
         let (is_declared, is_shut) = (endpoint.is_declared, endpoint.is_shut());
-        let way = Self { via, endpoint: endpoint.id, is_declared, is_shut, load };
-        way.is_failing(&endpoint.health, now);
-        Arc::new(way)
+        Arc::new(Self { via, endpoint: endpoint.id, is_declared, is_shut, load })
     }
 
     /// The same way, shut.
@@ -102,14 +103,10 @@ impl Way {
         Some(Arc::new(Self { via, endpoint, is_declared, is_shut: true, load }))
     }
 
-    /// Another server may have found that it fails, and be gone: whoever is left probes it, and says when it is well.
-    pub(super) fn is_failing(&self, health: &Health, now: Timestamp) {
-        if let Some(mut circuit) = self.load.circuit()
-            && health.failing_since.is_some()
-            && circuit.is_closed()
-        {
-            *circuit = Circuit::open(now);
-        }
+    /// Whether it succeeded since it was found to fail, by whichever server: that one may be gone, and would never say so.
+    pub(super) fn has_recovered(&self, health: &Health) -> bool {
+        let succeeded_us = self.load.succeeded_us.load(Ordering::Relaxed);
+        health.failing_since.is_some_and(|since| since.as_micros() < succeeded_us)
     }
 
     fn room(&self, now: Timestamp, somebody_waits: bool) -> Room {
@@ -209,6 +206,9 @@ impl Slot {
     /// How the attempt ended, for the circuit.
     pub(super) fn ended(&self, result: &AttemptResult, now: Timestamp) -> Option<CircuitChange> {
         let is_success = matches!(result, AttemptResult::Answered(_));
+        if is_success {
+            self.way.load.succeeded_us.store(now.as_micros(), Ordering::Relaxed);
+        }
         let mut circuit = self.way.load.circuit()?;
         let change = circuit.ended(is_success, self.is_probe, result.retry_after(), now);
         drop(circuit);

@@ -5,6 +5,7 @@
 //! workspace would go, and must say so before the code is redeemed.
 
 pub(crate) mod callback;
+pub(crate) mod changes;
 mod ending;
 pub(crate) mod link;
 mod redeem;

@@ -7,6 +7,7 @@ use tautline_core::{InstallationId, TenantId, Timestamp};
 use tautline_slack::oauth::{self, Access};
 use tautline_slack::{AuthTest, WebApiCall};
 
+use super::changes;
 use super::ending::Ending;
 use crate::app::App;
 use crate::error::chain;
@@ -37,6 +38,7 @@ pub(super) async fn redeem(app: &App, state: &ConnectState, code: &str) -> Resul
         Installed::Done(installation) => {
             tracing::info!(%tenant, installation = %installation.id, subject, "connected");
             audit(app, vec![entry(now, &tenant, state, AuditAction::Connected, &subject)]).await;
+            changes::connected(app, &installation).await;
             Ok(*installation)
         }
         Installed::BelongsToAnother { tenant: owner } => {

@@ -12,6 +12,7 @@ use tautline_core::{InstallationId, TenantId, Timestamp};
 use tautline_slack::request::Kind;
 use tautline_slack::{AuthTest, Refusal, TeamId, WebApiCall};
 
+use super::changes;
 use crate::app::App;
 use crate::dispatch::{Handler, HandlerAnswer, HandlerCall, Registered};
 use crate::egress::CallError;
@@ -123,6 +124,7 @@ impl Told<'_> {
         if let Err(error) = app.store.audit_append(vec![entry]).await {
             tracing::error!(error = %chain(&error), "the audit lacks an entry");
         }
+        changes::removed(app, tenant, *installation).await;
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use tracing::{Instrument as _, debug_span};
 use crate::app::App;
 use crate::egress::CallError;
 use crate::error::chain;
+use crate::installations::changes;
 
 /// How much is on its way, and what calls the sender before its time.
 pub(crate) struct Sender {
@@ -101,6 +102,9 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         outcome: result.outcome(),
         error: result.error(),
     };
+    if let SendResult::Refused(error) = &result {
+        changes::refused(&app, &claimed.tenant, claimed.installation, error, started_at).await;
+    }
     if let Some(error) = &attempt.error {
         tracing::warn!(message = %claimed.id, attempt = claimed.attempt, error, "a message was not sent");
     }

@@ -167,6 +167,25 @@ impl Installations for PostgresStore {
         tx.finish(()).await
     }
 
+    async fn installation_broken(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        not_after: Timestamp,
+    ) -> StoreResult<bool> {
+        let mut tx = self.database.write().await?;
+        let broken =
+            sql("UPDATE installations SET health = $1 WHERE tenant_id = $2 AND id = $3 AND health = $4
+                            AND updated_at <= $5 AND (removed_at IS NULL OR removed_at < updated_at)")
+            .bind(Health::Broken.as_str())
+            .bind(tenant.to_string())
+            .bind(value::uuid(installation.as_bytes()))
+            .bind(Health::Connected.as_str())
+            .bind(not_after.as_micros());
+        let is_changed = tx.execute(broken).await? > 0;
+        tx.finish(is_changed).await
+    }
+
     async fn installation_limited(
         &self,
         tenant: &TenantId,

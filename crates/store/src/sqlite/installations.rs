@@ -193,6 +193,32 @@ impl Installations for SqliteStore {
         kept.await
     }
 
+    async fn installation_broken(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        not_after: Timestamp,
+    ) -> StoreResult<bool> {
+        let tenant = tenant.clone();
+        let broken = self.writer.write(move |connection| {
+            let (broken, connected) = (Health::Broken.as_str(), Health::Connected.as_str());
+            let changed = connection
+                .prepare_cached(
+                    "UPDATE installations SET health = ? WHERE tenant_id = ? AND id = ? AND health = ?
+                       AND updated_at <= ? AND (removed_at IS NULL OR removed_at < updated_at)",
+                )?
+                .execute(params![
+                    broken,
+                    tenant.as_str(),
+                    installation.as_bytes(),
+                    connected,
+                    not_after.as_micros()
+                ])?;
+            Ok(changed > 0)
+        });
+        broken.await
+    }
+
     async fn installation_limited(
         &self,
         tenant: &TenantId,

@@ -10,7 +10,7 @@ use tautline_core::delivery::{
 use tautline_core::inbox::{AnswerState, Revive};
 use tautline_core::schedule::Next;
 use tautline_core::turns::Turns;
-use tautline_core::{EndpointId, TenantId, Timestamp, limits};
+use tautline_core::{EndpointId, Tenant, TenantId, Timestamp, limits};
 use tautline_slack::request::Kind;
 
 use crate::scene::{NOW, Scene, later, page, places};
@@ -98,6 +98,28 @@ pub async fn first_attempts_go_by_their_turn_and_not_behind_retries(scene: &Scen
         next.iter().map(|(name, attempt)| (name.as_str(), *attempt)).collect::<Vec<_>>(),
         [("10", 1), ("11", 1), ("0", 2)]
     );
+}
+
+/// Ten tenants, and one of them has a hundred thousand waiting: the others' first attempts are not behind it.
+pub async fn a_flood_of_one_tenant_is_before_nobody_elses_first_word(scene: &Scene) {
+    let second_us = i64::try_from(limits::TURN.as_micros()).unwrap();
+    scene.ground.flood(100_000, scene.endpoint, NOW, second_us);
+    let mut turns = Turns::default();
+    for number in 0..9 {
+        let tenant: TenantId = format!("small-{number}").parse().unwrap();
+        let new = Tenant { id: tenant.clone(), name: None, created_at: NOW };
+        scene.store.tenant_record(new, None).await.unwrap();
+        let mut incoming = scene.incoming(Some(&tenant), Kind::Event, "a word", later(30));
+        let turn = turns.next(scene.endpoint, &tenant, Kind::Event, later(30));
+        incoming.deliveries[0].hand = Hand::Ready { turn };
+        scene.store.request_accept(incoming).await.unwrap();
+    }
+    // Thirty seconds of the flood have had their turn by then; the rest is to come.
+    let taken = lease(scene, later(30), 64).await;
+    let words = taken.iter().filter(|leased| leased.request.name == "a word").count();
+    assert_eq!((taken.len(), words), (64, 9));
+    let oldest = scene.store.delivery_oldest(&[scene.endpoint]).await.unwrap();
+    assert_eq!(oldest, Some(NOW), "the flood's own wait is known");
 }
 
 pub async fn the_oldest_of_what_waits_is_known(scene: &Scene) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tautline_core::{Store, SystemRng};
+use tautline_core::{EndpointId, Store, SystemRng, Timestamp};
 use tautline_store::postgres::PostgresOptions;
 use tautline_store::sqlite::{CommitGate, SqliteOptions};
 use tautline_store::{Keyring, PostgresStore, SqliteStore};
@@ -61,6 +61,44 @@ impl Ground {
                 counts.push(format!("SELECT count(*) FROM pg_namespace WHERE nspname = 'tenant_{text}'"));
                 let sum = format!("SELECT sum(count) FROM ({}) AS counts", counts.join(" UNION ALL "));
                 database.sql(&sum).parse().unwrap()
+            }
+        }
+    }
+}
+
+impl Ground {
+    /// So many events of acme's that wait for an endpoint, all of one moment, each with its turn. (Their bodies are gone.)
+    pub fn flood(&self, count: u32, endpoint: EndpointId, at: Timestamp, turn_us: i64) {
+        let at = at.as_micros();
+        let until = at + 1_000_000_000_000;
+        let rows = |numbers: &str, id: &str, empty: &str, endpoint: &str, yes: &str| {
+            format!(
+                "INSERT INTO inbox (id, tenant_id, kind, name, received_at, expires_at, sealed_body, answer)
+                   SELECT {id}, 'acme', 'event', 'flood', {at}, {until}, {empty}, 'not_held' FROM {numbers};
+                 INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at,
+                     turn, expires_at)
+                   SELECT {id}, 'acme', {id}, {endpoint}, {yes}, 'ready', 0, {at}, {at} + n * CAST({turn_us} AS bigint), {until}
+                   FROM {numbers};"
+            )
+        };
+        match self {
+            Self::Sqlite(dir) => {
+                let file = rusqlite::Connection::open(dir.path().join("tautline.db")).unwrap();
+                let numbers = format!(
+                    "(WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {}) SELECT n FROM n)",
+                    count - 1
+                );
+                let endpoint =
+                    endpoint.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                let id = "unhex(printf('%032x', n))";
+                file.execute_batch(&rows(&numbers, id, "x''", &format!("x'{endpoint}'"), "1")).unwrap();
+            }
+            Self::Postgres(database) => {
+                let numbers = format!("generate_series(0, {}) AS n", count - 1);
+                let endpoint =
+                    endpoint.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+                let id = "lpad(to_hex(n), 32, '0')::uuid";
+                database.sql(&rows(&numbers, id, "''", &format!("'{endpoint}'::uuid"), "true"));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tautline_core::installation::{
-    Credential, CredentialKind, Facts, Installation, Installed, NewInstallation,
+    Credential, CredentialKind, Facts, Health, Installation, Installed, NewInstallation,
 };
 use tautline_core::{InstallationId, SystemRng, TenantId};
 use tautline_slack::request::Origin;
@@ -136,6 +136,19 @@ pub async fn one_credential_goes_alone(scene: &Scene) {
     let user = scene.store.installation_token(&scene.acme, id, CredentialKind::User).await.unwrap();
     assert!(user.is_none());
     assert!(token(scene, &scene.acme, id).await.is_some(), "the bot's stays");
+}
+
+pub async fn one_that_slack_refuses_is_broken_until_it_is_made_anew(scene: &Scene) {
+    let id = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await.id;
+    let broken = async |tenant, at| scene.store.installation_broken(tenant, id, at).await.unwrap();
+    assert!(!broken(&scene.globex, later(1)).await, "another tenant's");
+    assert!(!broken(&scene.acme, NOW.before(Duration::from_secs(1))).await, "it was made since");
+    assert_eq!([broken(&scene.acme, NOW).await, broken(&scene.acme, NOW).await], [true, false], "said once");
+    let listed =
+        async || scene.store.installations(&scene.acme, page(9, None)).await.unwrap().items.remove(0);
+    assert_eq!(listed().await.health, Health::Broken);
+    store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-2")).await;
+    assert_eq!(listed().await.health, Health::Connected);
 }
 
 pub async fn workspaces_of_an_org_come_and_go(scene: &Scene) {

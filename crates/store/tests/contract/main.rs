@@ -69,6 +69,7 @@ on_every_engine! {
         two_takers_share_the_work,
         what_is_due_is_counted_up_to_the_slots,
         first_attempts_go_by_their_turn_and_not_behind_retries,
+        a_flood_of_one_tenant_is_before_nobody_elses_first_word,
         the_oldest_of_what_waits_is_known,
         no_more_is_taken_than_there_are_slots,
         a_retry_waits_for_its_time,
@@ -128,6 +129,7 @@ on_every_engine! {
         an_org_counts_for_the_workspaces_it_was_granted,
         what_ended_hides_nothing_that_lives,
         one_credential_goes_alone,
+        one_that_slack_refuses_is_broken_until_it_is_made_anew,
         workspaces_of_an_org_come_and_go,
     },
 }

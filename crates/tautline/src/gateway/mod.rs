@@ -47,6 +47,19 @@ pub struct Gateway {
     handlers: Vec<Registered>,
 }
 
+/// One of the gateway's own events: which installation or endpoint it is about, and what happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewayEvent {
+    /// As an endpoint of the form `standard` gets it in `data`.
+    pub data: serde_json::Value,
+}
+
+impl From<&serde_json::Value> for GatewayEvent {
+    fn from(data: &serde_json::Value) -> Self {
+        Self { data: data.clone() }
+    }
+}
+
 /// Why there is no gateway, with its causes: `{:#}` shows all of them.
 pub type GatewayError = anyhow::Error;
 
@@ -139,6 +152,24 @@ impl Gateway {
         R: Future<Output = HandlerResult> + Send + 'static,
     {
         self.register(&[Kind::BlockSuggestion, Kind::DialogSuggestion], action_id, handle)
+    }
+
+    /// Takes the gateway's own events: `installation.connected`, `.broken` and `.removed`, `endpoint.failing`, `.recovered` and
+    /// `.exhausted`; `installation.*` is all of the first.
+    ///
+    /// # Panics
+    /// Where the name is none of these two sorts: it is written in the program, and would never be called.
+    #[must_use]
+    pub fn on_gateway_event<F, R>(self, name: &str, handle: F) -> Self
+    where
+        F: Fn(Context<GatewayEvent>) -> R + Send + Sync + 'static,
+        R: Future<Output = HandlerResult> + Send + 'static,
+    {
+        let kinds = [Kind::Installation, Kind::Endpoint];
+        let found =
+            kinds.iter().find_map(|kind| Some((*kind, name.strip_prefix(kind.as_str())?.strip_prefix('.')?)));
+        let (kind, rest) = found.expect("installation.… or endpoint.…");
+        self.register(&[kind], rest, handle)
     }
 
     fn register<P, F, R>(mut self, kinds: &[Kind], name: &str, handle: F) -> Self

@@ -3,11 +3,13 @@
 //! Each test has a loopback address of its own, so that all can run at once and ports never meet.
 
 mod alert;
+mod bad_days;
 mod bolt_apps;
 mod bolt_js;
 mod connect;
 mod crash;
 mod dashboard;
+mod dead_letters;
 mod dev;
 mod dispatch;
 mod door;
@@ -24,6 +26,7 @@ mod proxy;
 mod rust_bot;
 mod secrets;
 mod stalled_commit;
+mod standard;
 mod story;
 mod support;
 mod syncs;

@@ -179,6 +179,19 @@ impl Gateway {
         }
     }
 
+    /// Whatever waits has waited too long.
+    pub fn age_deliveries(&self) {
+        let age = "UPDATE deliveries SET expires_at = 1 WHERE state = 'ready'";
+        match &self.setup.store {
+            Ground::Sqlite => {
+                let file = rusqlite::Connection::open(self.database()).unwrap();
+                file.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+                file.execute_batch(age).unwrap();
+            }
+            Ground::Postgres(database) => drop(database.sql(age)),
+        }
+    }
+
     /// `kill -9`, and what was said until then.
     pub fn kill(&mut self) -> String {
         self.process.kill();

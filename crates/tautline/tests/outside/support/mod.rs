@@ -13,7 +13,7 @@ pub use chromium::{Chromium, LOOKS};
 pub use gateway::{ADMIN_KEY, ENCRYPTION_KEYS, Gateway, GatewaySetup, tautline};
 pub use people::{Browser, form};
 pub use process::{Process, eventually};
-pub use receiver::{OK, Receiver, Reply};
+pub use receiver::{OK, Received, Receiver, Reply, response};
 pub use slack::{CLIENT_SECRET, SIGNING_SECRET, Slack, signed};
 
 /// A client that follows nothing and asks nobody else.

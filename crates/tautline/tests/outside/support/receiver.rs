@@ -1,6 +1,8 @@
 //! An endpoint of the product, under the test's control: it keeps what it gets, and says what it is told to.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -36,6 +38,22 @@ pub enum Reply {
     HoldThen(Arc<Notify>, &'static str),
     /// Nothing, ever.
     Hang,
+    /// What it makes of the request.
+    Of(Arc<dyn Fn(Received) -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>),
+}
+
+impl Reply {
+    /// What a function makes of each request.
+    pub fn of<R: Future<Output = String> + Send + 'static>(
+        answer: impl Fn(Received) -> R + Send + Sync + 'static,
+    ) -> Self {
+        Self::Of(Arc::new(move |received| Box::pin(answer(received))))
+    }
+}
+
+/// An HTTP response.
+pub fn response(status: u16, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status} Told\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())
 }
 
 pub const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
@@ -117,15 +135,17 @@ async fn serve(
             return None;
         }
     }
-    kept.lock().unwrap().push(Received { headers, body: bytes[body_at..].to_vec() });
+    let got = Received { headers, body: bytes[body_at..].to_vec() };
+    kept.lock().unwrap().push(got.clone());
     let reply = said.borrow().clone();
     let answer = match reply {
-        Reply::Say(answer) => answer,
+        Reply::Say(answer) => answer.to_owned(),
         Reply::HoldThen(go, answer) => {
             go.notified().await;
-            answer
+            answer.to_owned()
         }
         Reply::Hang => std::future::pending().await,
+        Reply::Of(answer) => answer(got).await,
     };
     // Said aloud, or the gateway might send its next request into a connection that is just closing.
     let answer = answer.replacen("\r\n", "\r\nconnection: close\r\n", 1);

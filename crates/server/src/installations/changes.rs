@@ -1,0 +1,67 @@
+//! What becomes of installations, as the product is told: `installation.connected`, `installation.broken`, `installation.removed`.
+
+use serde_json::json;
+use tautline_core::installation::Installation;
+use tautline_core::{InstallationId, TenantId, Timestamp};
+use tautline_slack::request::Kind;
+use tautline_slack::{EnterpriseId, TeamId};
+
+use crate::app::App;
+use crate::error::chain;
+use crate::own_events::{OwnEvent, tell};
+
+/// Slack's words for a token that will not work again. (`token_expired` is not one: it is renewed.)
+const DEAD: [&str; 3] = ["invalid_auth", "account_inactive", "token_revoked"];
+
+pub(super) async fn connected(app: &App, installation: &Installation) {
+    let facts = &installation.facts;
+    let data = json!({
+        "installation": installation.id,
+        "app_id": facts.app.as_str(),
+        "team": { "id": facts.team.as_ref().map(TeamId::as_str), "name": facts.team_name },
+        "enterprise": { "id": facts.enterprise.as_ref().map(EnterpriseId::as_str), "name": facts.enterprise_name },
+        "is_enterprise_install": facts.is_enterprise_install,
+        "scopes": facts.scopes,
+    });
+    happened(app, &installation.tenant, installation.id, "connected", data).await;
+}
+
+pub(super) async fn removed(app: &App, tenant: &TenantId, installation: InstallationId) {
+    happened(app, tenant, installation, "removed", json!({ "installation": installation })).await;
+}
+
+/// Slack refused a call that was made with the bot's token, which was read at a time. If that says that the token is dead, the
+/// installation is broken until it is connected again.
+pub(crate) async fn refused(
+    app: &App,
+    tenant: &TenantId,
+    installation: InstallationId,
+    error: &str,
+    read_at: Timestamp,
+) {
+    if !DEAD.contains(&error) {
+        return;
+    }
+    match app.store.installation_broken(tenant, installation, read_at).await {
+        Ok(true) => {
+            tracing::warn!(%tenant, %installation, error, "Slack does not take the bot's token any more: connect the workspace again");
+            let data = json!({ "installation": installation, "error": error });
+            happened(app, tenant, installation, "broken", data).await;
+        }
+        Ok(false) => {}
+        Err(error) => {
+            tracing::error!(error = %chain(&error), "a broken installation could not be put on record");
+        }
+    }
+}
+
+async fn happened(
+    app: &App,
+    tenant: &TenantId,
+    installation: InstallationId,
+    name: &'static str,
+    data: serde_json::Value,
+) {
+    let (tenant, installation) = (tenant.clone(), Some(installation));
+    tell(app, OwnEvent { tenant, installation, kind: Kind::Installation, name, data }, None).await;
+}

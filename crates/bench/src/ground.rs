@@ -105,3 +105,47 @@ pub(crate) fn furnish_postgres(database: &Database, tenants: usize) {
         last = tenants - 1,
     ));
 }
+
+/// Deliveries that wait for the endpoint that the API made, half of them tried before, with `{…}` for what differs.
+const WAITING: &str = "
+    INSERT INTO inbox (id, tenant_id, kind, name, received_at, expires_at, sealed_body, answer)
+      SELECT {id}, 'tenant-0', 'event', 'app_mention', {now} - n, {now} + 86400000000, {empty}, 'not_held' FROM {numbers};
+    INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, next_at, turn, expires_at)
+      SELECT {id}, 'tenant-0', {id}, (SELECT id FROM endpoints WHERE {made}), {no}, 'ready', n % 2, {now} - n, {now} - n,
+        {now} + 86400000000 FROM {numbers};";
+
+fn waiting(pairs: &[(&str, String)]) -> String {
+    let now = ("now", now_us().to_string());
+    let all = pairs.iter().chain(std::slice::from_ref(&now));
+    all.fold(WAITING.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+}
+
+/// Has so many deliveries wait.
+pub(crate) fn waiting_sqlite(path: &Path, count: u32) -> Result<()> {
+    let numbers = format!(
+        "(WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count}) SELECT n FROM n)"
+    );
+    let file = Connection::open(path)?;
+    file.pragma_update(None, "synchronous", "OFF")?;
+    file.execute_batch(&waiting(&[
+        ("id", "unhex(printf('%032x', n))".into()),
+        ("empty", "x''".into()),
+        ("made", "is_declared = 0".into()),
+        ("no", "0".into()),
+        ("numbers", numbers),
+    ]))?;
+    file.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+    Ok(())
+}
+
+/// The same in PostgreSQL.
+pub(crate) fn waiting_postgres(database: &Database, count: u32) {
+    database.sql(&waiting(&[
+        ("id", "lpad(to_hex(n), 32, '0')::uuid".into()),
+        ("empty", "''".into()),
+        ("made", "NOT is_declared".into()),
+        ("no", "false".into()),
+        ("numbers", format!("generate_series(1, {count}) AS n")),
+    ]));
+    database.sql("VACUUM ANALYZE deliveries");
+}

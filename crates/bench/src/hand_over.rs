@@ -12,11 +12,11 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use crate::ground::{furnish_postgres, furnish_sqlite};
+use crate::ground::{furnish_postgres, furnish_sqlite, waiting_postgres, waiting_sqlite};
 use crate::load::{Connection, Latencies, Load, Maker, number_in, runtime, until};
 use crate::measure::Passes;
 use crate::report;
-use crate::servers::{SERVER_CORE, Server, Store, free_port};
+use crate::servers::{SERVER_CORE, Server, Store, command, free_port};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -40,47 +40,106 @@ pub(crate) struct Options {
     report: Option<PathBuf>,
 }
 
+/// What else there is, besides the endpoint whose delay is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Nothing,
+    /// An endpoint that wants the same and cannot be reached.
+    Dead,
+    /// The same, with a million deliveries waiting for it.
+    DeadWithBacklog,
+}
+
+/// One line of the table.
+struct Line {
+    on_postgres: bool,
+    beside: Beside,
+    median: Passes,
+    p99: Passes,
+    memory: Passes,
+}
+
+impl Line {
+    fn name(&self) -> String {
+        let store = if self.on_postgres { "PostgreSQL" } else { "SQLite" };
+        let beside = match self.beside {
+            Beside::Nothing => "",
+            Beside::Dead => ", beside a dead endpoint",
+            Beside::DeadWithBacklog => ", beside a dead endpoint for which a million wait",
+        };
+        format!("{store}{beside}")
+    }
+}
+
 pub(crate) fn run(options: &Options) -> Result<()> {
     std::fs::create_dir_all(&options.ground)?;
     let cluster = Cluster::start_pinned(true, SERVER_CORE);
-    let mut rows = [("SQLite", Passes::new(), Passes::new()), ("PostgreSQL", Passes::new(), Passes::new())];
+    let besides = [Beside::Nothing, Beside::Dead, Beside::DeadWithBacklog];
+    let line = |(on_postgres, beside)| Line {
+        on_postgres,
+        beside,
+        median: Passes::new(),
+        p99: Passes::new(),
+        memory: Passes::new(),
+    };
+    let each = [false, true].into_iter().flat_map(|postgres| besides.map(|beside| (postgres, beside)));
+    let mut lines = each.map(line).collect::<Vec<_>>();
     for pass in 1..=options.passes {
-        for (name, median, p99) in &mut rows {
+        for line in &mut lines {
             let dir = tempfile::tempdir_in(&options.ground)?;
             let (path, database) = (dir.path().join("tautline.db"), cluster.database());
-            let store = if *name == "SQLite" { Store::Sqlite(&path) } else { Store::Postgres(&database) };
+            let store = if line.on_postgres { Store::Postgres(&database) } else { Store::Sqlite(&path) };
             let endpoint = free_port()?;
             Server::tautline(&options.tautline, &store, dir.path(), endpoint)?.stop()?;
             match &store {
                 Store::Sqlite(path) => furnish_sqlite(path, 1, 0)?,
                 Store::Postgres(database) => furnish_postgres(database, 1),
             }
+            if line.beside != Beside::Nothing {
+                let dead = format!("http://127.0.0.1:{}/", free_port()?);
+                command(&options.tautline, &store, dir.path(), &["endpoints", "create", &dead])?;
+            }
+            if line.beside == Beside::DeadWithBacklog {
+                match &store {
+                    Store::Sqlite(path) => waiting_sqlite(path, BACKLOG)?,
+                    Store::Postgres(database) => waiting_postgres(database, BACKLOG),
+                }
+            }
             let server = Server::tautline(&options.tautline, &store, dir.path(), endpoint)?;
             let took = measure(&Load::on(server.port), endpoint, options)?;
+            let (_, memory_mib) = server.memory_mib()?;
+            let (median_us, p99_us) = (took.median.as_micros(), took.p99.as_micros());
             eprintln!(
-                "pass {pass}: {name}: {} µs median, {} µs p99",
-                took.median.as_micros(),
-                took.p99.as_micros()
+                "pass {pass}: {}: {median_us} µs median, {p99_us} µs p99, {memory_mib} MiB",
+                line.name()
             );
-            median.add(took.median.as_micros() as f64);
-            p99.add(took.p99.as_micros() as f64);
+            line.median.add(median_us as f64);
+            line.p99.add(p99_us as f64);
+            line.memory.add(memory_mib as f64);
             server.stop()?;
         }
     }
-    let mut table = String::from("| store | median | p99 | p99, least … most |\n| --- | --: | --: | --: |\n");
-    for (name, median, p99) in &rows {
-        let (least, most) = p99.spread();
+    let mut table = String::from(
+        "| store | median | p99 | p99, least … most | memory |\n| --- | --: | --: | --: | --: |\n",
+    );
+    for line in &lines {
+        let (least, most) = line.p99.spread();
         table += &format!(
-            "| {name} | {:.0} µs | {:.0} µs | {:+.0} … {:+.0} % |\n",
-            median.median(),
-            p99.median(),
+            "| {} | {:.0} µs | {:.0} µs | {:+.0} … {:+.0} % | {:.0} MiB |\n",
+            line.name(),
+            line.median.median(),
+            line.p99.median(),
             least * 100.0,
-            most * 100.0
+            most * 100.0,
+            line.memory.median()
         );
     }
     println!("{table}");
     if let Some(path) = &options.report { report::write(path, "hand-over", &table) } else { Ok(()) }
 }
+
+/// Deliveries that wait.
+const BACKLOG: u32 = 1_000_000;
 
 /// Events at a fixed rate; the time from when each was due to when it was at the endpoint, whole.
 fn measure(load: &Load, endpoint: u16, options: &Options) -> Result<Latencies> {

@@ -61,23 +61,11 @@ impl Server {
     pub(crate) fn tautline(program: &Path, store: &Store<'_>, data: &Path, forward: u16) -> Result<Self> {
         let port = free_port()?;
         Self::start(program, port, |command| {
-            command.arg("serve").env_clear().env("PATH", "/usr/bin:/bin").current_dir(data);
-            command.env("TAUTLINE_LISTEN", format!("127.0.0.1:{port}")).env("TAUTLINE_DATA_DIR", data);
-            command.env("TAUTLINE_ADMIN_KEY", ADMIN_KEY).env("TAUTLINE_ENCRYPTION_KEYS", ENCRYPTION_KEYS);
+            configure(command.arg("serve"), store, data);
             command
-                .env("SLACK_SIGNING_SECRET", SIGNING_SECRET)
-                .env("SLACK_CLIENT_ID", "1.2")
-                .env("SLACK_CLIENT_SECRET", "s");
-            command
+                .env("TAUTLINE_LISTEN", format!("127.0.0.1:{port}"))
                 .env("TAUTLINE_FORWARD_URL", format!("http://127.0.0.1:{forward}/"))
                 .env("TAUTLINE_FORWARD_SECRET", "s");
-            command.env("TAUTLINE_LOG", "warn,tautline::gateway=info");
-            match store {
-                Store::Sqlite(path) => {
-                    command.env("TAUTLINE_DATABASE_URL", format!("sqlite://{}", path.display()))
-                }
-                Store::Postgres(database) => command.env("TAUTLINE_DATABASE_URL", database.url()),
-            };
         })
     }
 
@@ -133,6 +121,32 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How the gateway is told what it stands on.
+fn configure(command: &mut Command, store: &Store<'_>, data: &Path) {
+    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(data);
+    command
+        .env("TAUTLINE_DATA_DIR", data)
+        .env("TAUTLINE_ADMIN_KEY", ADMIN_KEY)
+        .env("TAUTLINE_ENCRYPTION_KEYS", ENCRYPTION_KEYS)
+        .env("SLACK_SIGNING_SECRET", SIGNING_SECRET)
+        .env("SLACK_CLIENT_ID", "1.2")
+        .env("SLACK_CLIENT_SECRET", "s")
+        .env("TAUTLINE_LOG", "warn,tautline::gateway=info");
+    match store {
+        Store::Sqlite(path) => command.env("TAUTLINE_DATABASE_URL", format!("sqlite://{}", path.display())),
+        Store::Postgres(database) => command.env("TAUTLINE_DATABASE_URL", database.url()),
+    };
+}
+
+/// A command of ours, on a store that nobody serves.
+pub(crate) fn command(program: &Path, store: &Store<'_>, data: &Path, arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(program);
+    configure(command.args(arguments), store, data);
+    let said = command.output()?;
+    anyhow::ensure!(said.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said.stderr));
+    Ok(())
 }
 
 /// An endpoint that takes connections and never answers: its places are taken for as long as a pass lasts, so that

@@ -64,6 +64,13 @@ impl Circuit {
         }
     }
 
+    /// Somebody did something about it: it need not rest any longer.
+    pub fn probe_at(&mut self, now: Timestamp) {
+        if let Some(open) = &mut self.open {
+            open.rest_until = open.rest_until.min(now);
+        }
+    }
+
     /// A probe begins.
     pub fn probe(&mut self) {
         if let Some(open) = &mut self.open {

@@ -8,6 +8,7 @@ use tautline_core::delivery::{AttemptResult, Places};
 use tautline_core::endpoint::{Endpoint, Health};
 use tautline_core::{EndpointId, Timestamp, limits};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use url::Url;
 
 use super::Handler;
 use crate::egress::Address;
@@ -16,6 +17,15 @@ use crate::egress::Address;
 pub(super) enum Via {
     InProcess(Arc<dyn Handler>),
     Http(Address),
+}
+
+impl Via {
+    fn url(&self) -> Option<&Url> {
+        match self {
+            Self::InProcess(_) => None,
+            Self::Http(address) => Some(&address.url),
+        }
+    }
 }
 
 /// The way to one endpoint.
@@ -89,6 +99,13 @@ impl Way {
             None => Load::new(endpoint, matches!(via, Via::Http(_)), wake, now),
         };
         let (is_declared, is_shut) = (endpoint.is_declared, endpoint.is_shut());
+        if let Some(before) = before
+            && ((before.is_shut && !is_shut) || before.via.url() != via.url())
+            && let Some(mut circuit) = load.circuit()
+        {
+            // Resumed, or moved.
+            circuit.probe_at(now);
+        }
         Arc::new(Self { via, endpoint: endpoint.id, is_declared, is_shut, load })
     }
 
@@ -232,5 +249,100 @@ impl Drop for Slot {
         if load.is_queued.load(Ordering::Relaxed) || load.is_behind.load(Ordering::Relaxed) {
             load.wake.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tautline_core::delivery::Answer;
+    use tautline_core::endpoint::{Target, TenantSet};
+    use tautline_slack::signing::SigningSecret;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+    const ID: EndpointId = EndpointId::from_bytes([7; 16]);
+
+    fn endpoint(in_flight: u32) -> Endpoint {
+        let target = Target::Slack { url: Url::parse("http://app/").unwrap() };
+        Endpoint { in_flight: Some(in_flight), ..Endpoint::made(ID, target, Vec::new(), TenantSet::All, NOW) }
+    }
+
+    fn via(url: &str) -> Via {
+        Via::Http(Address::slack(Url::parse(url).unwrap(), SigningSecret::new("s").unwrap()))
+    }
+
+    fn way_to(endpoint: &Endpoint, before: Option<&Way>) -> Arc<Way> {
+        Way::new(via("http://app/"), endpoint, before, &Arc::new(Notify::new()), NOW)
+    }
+
+    fn due(first: usize, again: usize) -> Places {
+        Places { endpoint: ID, first, again }
+    }
+
+    fn refused() -> AttemptResult {
+        AttemptResult::Refused { answer: Answer { status: 500, ..Answer::default() }, retry_after: None }
+    }
+
+    #[test]
+    fn a_storm_of_retries_leaves_a_quarter_to_what_is_new() {
+        let way = way_to(&endpoint(8), None);
+        assert_eq!(way.places(NOW), Some(due(8, 6)));
+        let storm = way.slots_for(due(0, 6), NOW);
+        assert_eq!((storm.first.len(), storm.again.len()), (0, 6));
+        assert_eq!(way.slots_for(due(0, 1), NOW).again.len(), 0, "however many are due");
+        let arrived = way.slot(NOW, false).expect("what is new passes");
+        assert_eq!(way.slots_for(due(9, 9), NOW).first.len(), 1, "and what was new before finds the rest");
+        drop((storm, arrived));
+        assert_eq!(way.places(NOW), Some(due(8, 6)), "all are given back");
+        assert_eq!(way_to(&endpoint(1), None).places(NOW), Some(due(1, 1)), "one slot serves both");
+    }
+
+    #[test]
+    fn what_arrives_waits_behind_what_waits() {
+        let way = way_to(&endpoint(8), None);
+        assert!(way.slot(NOW, false).is_none(), "what the last run left comes first");
+        drop(way.slots_for(due(3, 0), NOW));
+        assert!(way.slot(NOW, false).is_some(), "with nothing left, arrivals pass");
+        drop(way.slots_for(due(8, 0), NOW));
+        assert!(way.slot(NOW, false).is_none(), "there may be more than were found");
+    }
+
+    #[test]
+    fn one_that_fails_is_probed_by_one_and_opens_to_all_with_the_first_success() {
+        let way = way_to(&endpoint(8), None);
+        for _ in 0..limits::CIRCUIT_FAILURES {
+            way.slots_for(due(1, 0), NOW).first[0].ended(&refused(), NOW);
+        }
+        assert_eq!(way.places(NOW), None, "it rests");
+        let waits = way.slot(NOW, true).expect("a person who waits is worth a try");
+        assert!(way.slot(NOW, true).is_none(), "one at a time");
+        drop(waits);
+        let later = NOW.after(limits::CIRCUIT_RESTS.0);
+        assert_eq!(way.places(later), Some(due(1, 1)));
+        let mut probe = way.slots_for(due(1, 1), later);
+        assert_eq!((probe.first.len(), probe.again.len()), (1, 0));
+        assert_eq!(way.slots_for(due(1, 1), later).first.len(), 0);
+        let answered = AttemptResult::Answered(Answer::default());
+        assert_eq!(probe.first.remove(0).ended(&answered, later), Some(CircuitChange::Closed));
+        assert_eq!(way.places(later), Some(due(8, 6)));
+    }
+
+    #[test]
+    fn a_change_keeps_what_is_under_way_and_a_move_ends_the_rest() {
+        let first = way_to(&endpoint(2), None);
+        let held = first.slots_for(due(2, 0), NOW);
+        let paused = way_to(&Endpoint { is_paused: true, ..endpoint(2) }, Some(&first));
+        assert_eq!(paused.places(NOW), None);
+        let resumed = way_to(&endpoint(2), Some(&paused));
+        assert!(!resumed.is_free(NOW), "what was begun before counts");
+        held.first
+            .iter()
+            .for_each(|slot| drop((0..5).map(|_| slot.ended(&refused(), NOW)).collect::<Vec<_>>()));
+        drop(held);
+        assert_eq!(resumed.places(NOW), None, "it rests");
+        let wake = Arc::new(Notify::new());
+        let moved = Way::new(via("http://elsewhere/"), &endpoint(2), Some(&resumed), &wake, NOW);
+        assert_eq!(moved.places(NOW), Some(due(1, 1)), "and is probed at its new address");
     }
 }

@@ -11,7 +11,7 @@ use super::standard::StandardSecret;
 /// An endpoint's URL, the form of what goes there, and its secrets.
 #[derive(Clone)]
 pub(crate) struct Address {
-    pub(super) url: Url,
+    pub(crate) url: Url,
     pub(super) form: Form,
 }
 

@@ -39,8 +39,10 @@ pub enum Reply {
     /// Nothing, ever.
     Hang,
     /// What it makes of the request.
-    Of(Arc<dyn Fn(Received) -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync>),
+    Of(Arc<Answering>),
 }
+
+type Answering = dyn Fn(Received) -> Pin<Box<dyn Future<Output = String> + Send>> + Send + Sync;
 
 impl Reply {
     /// What a function makes of each request.

@@ -92,7 +92,7 @@ async fn the_first_minute_and_the_second_run() {
     assert!(page.contains("Acme Rockets") && page.contains("Connected."), "{page}");
     say(&slack, "@tautline hello").await;
     wait_for_message(&slack, "You said: hello").await;
-    let (_, inbox) = get(&format!("{gateway}api/v1/inbox"), Some(&key)).await;
+    let (_, inbox) = get(&format!("{gateway}api/v1/inbox?kind=event"), Some(&key)).await;
     let inbox: Value = serde_json::from_str(&inbox).unwrap();
     assert_eq!(inbox["requests"].as_array().unwrap().len(), 2, "the message and the mention");
 
@@ -105,7 +105,7 @@ async fn the_first_minute_and_the_second_run() {
     let (status, page) = get(&format!("{slack}?team=globex"), None).await;
     assert_eq!(status, StatusCode::OK);
     assert!(page.contains("Globex") && page.contains("is not in this workspace yet"), "{page}");
-    let (_, inbox) = get(&format!("{gateway}api/v1/inbox"), Some(&key)).await;
+    let (_, inbox) = get(&format!("{gateway}api/v1/inbox?kind=event"), Some(&key)).await;
     assert_eq!(serde_json::from_str::<Value>(&inbox).unwrap()["requests"].as_array().unwrap().len(), 2);
     say(&slack, "@tautline still there?").await;
     wait_for_message(&slack, "You said: still there?").await;

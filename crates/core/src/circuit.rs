@@ -64,6 +64,11 @@ impl Circuit {
         }
     }
 
+    /// Opens it, whatever was before: the endpoint itself said that it is not there.
+    pub fn trip(&mut self, now: Timestamp) {
+        self.open.get_or_insert(Open { rests: 0, rest_until: now, is_probing: false });
+    }
+
     /// Somebody did something about it: it need not rest any longer.
     pub fn probe_at(&mut self, now: Timestamp) {
         if let Some(open) = &mut self.open {

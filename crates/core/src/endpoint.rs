@@ -190,6 +190,21 @@ pub struct Kept {
     pub secret_before: Option<(SecretString, Timestamp)>,
 }
 
+/// A change of an endpoint; what is `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct EndpointChange {
+    /// Where it is now.
+    pub target: Option<Target>,
+    /// What it wants from now on.
+    pub filters: Option<Vec<Filter>>,
+    /// Whose requests it gets from now on.
+    pub tenants: Option<TenantSet>,
+    /// Attempts under way at once.
+    pub in_flight: Option<u32>,
+    /// Whether it waits. Resumed, it is not disabled either.
+    pub is_paused: Option<bool>,
+}
+
 /// The store's record of endpoints.
 #[async_trait]
 pub trait Endpoints {
@@ -204,9 +219,8 @@ pub trait Endpoints {
     /// Those in force, declared or made, oldest first.
     async fn endpoints(&self) -> StoreResult<Vec<Kept>>;
 
-    /// Changes an endpoint that the API made: its target, filters, tenants, limit, and whether it is paused. One that is not
-    /// paused (any more) is not disabled either. False: there is none.
-    async fn endpoint_change(&self, endpoint: &Endpoint) -> StoreResult<bool>;
+    /// Changes an endpoint that the API made. False: there is none.
+    async fn endpoint_change(&self, id: EndpointId, change: EndpointChange) -> StoreResult<bool>;
 
     /// Gives an endpoint that the API made a new secret. The one it had is good until a time, as well. False: there is none.
     async fn endpoint_rotate(

@@ -51,6 +51,15 @@ impl Filter {
         Self { kind: Some(kind), name: name.into() }
     }
 
+    /// Reads one that was kept: what was a filter once stays one, whatever is refused by now.
+    pub fn kept(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::everything());
+        }
+        let (kind, name) = text.split_once('.')?;
+        Some(Self { kind: Some(kind.parse().ok()?), name: name.to_owned() })
+    }
+
     /// Whether it wants a request.
     pub fn wants(&self, kind: Kind, name: &str) -> bool {
         self.kind.is_none_or(|wanted| wanted == kind)
@@ -114,6 +123,14 @@ mod tests {
         assert!(wants("command.*", Kind::Command, "/x"));
         assert!(wants("installation.*", Kind::Installation, "broken"));
         assert_eq!("command./x*".parse::<Filter>().unwrap().to_string(), "command./x*");
+    }
+
+    #[test]
+    fn what_was_kept_once_is_read() {
+        for old in ["*", "command.deploy", "event.a*b", "event.message"] {
+            assert_eq!(Filter::kept(old).unwrap().to_string(), old);
+        }
+        assert_eq!(Filter::kept("kind_of_tomorrow.x"), None);
     }
 
     #[test]

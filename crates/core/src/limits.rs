@@ -42,8 +42,8 @@ pub const CIRCUIT_FAILURES: u32 = 5;
 pub const CIRCUIT_RESTS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
 /// The distance between two turns of one tenant in the queue of an endpoint.
 pub const TURN: Duration = Duration::from_secs(1);
-/// Queues of tenants at endpoints of which the last turn is remembered; some 100 bytes each.
-pub const TURNS: usize = 100_000;
+/// Tenants of which an endpoint's last turn is remembered; some 100 bytes each.
+pub const TURNS: usize = 20_000;
 /// The pause between two words that deliveries to an endpoint were given up, where it is well otherwise.
 pub const EXHAUSTED_AGAIN: Duration = DAY;
 /// How long the secret of an endpoint is good after it was replaced.

@@ -12,26 +12,37 @@ use crate::{EndpointId, TenantId, Timestamp, limits};
 
 /// The turns given last, as one server remembers them. Only those ahead of the present matter.
 #[derive(Debug, Default)]
-pub struct Turns(HashMap<(EndpointId, TenantId, bool), Timestamp>);
+pub struct Turns {
+    queues: HashMap<EndpointId, HashMap<(TenantId, bool), Timestamp>>,
+}
 
 impl Turns {
     /// The turn of something that has to wait. What people do does not queue behind their workspace's events.
     pub fn next(&mut self, endpoint: EndpointId, tenant: &TenantId, kind: Kind, now: Timestamp) -> Timestamp {
-        let key = (endpoint, tenant.clone(), kind == Kind::Event);
-        if let Some(last) = self.0.get_mut(&key) {
+        let queue = self.queues.entry(endpoint).or_default();
+        let key = (tenant.clone(), kind == Kind::Event);
+        if let Some(last) = queue.get_mut(&key) {
             *last = last.after(limits::TURN).max(now);
             return *last;
         }
         // Beyond that many at once fairness is a lesser worry than memory.
-        if self.0.len() < limits::TURNS {
-            self.0.insert(key, now);
+        if queue.len() < limits::TURNS {
+            queue.insert(key, now);
         }
         now
     }
 
+    /// Nothing waits for an endpoint: whoever flooded it has been served, and queues like everybody else.
+    pub fn is_empty(&mut self, endpoint: EndpointId) {
+        self.queues.remove(&endpoint);
+    }
+
     /// Forgets what no longer matters. To be called now and then.
     pub fn tidy(&mut self, now: Timestamp) {
-        self.0.retain(|_, last| last.after(limits::TURN) > now);
+        self.queues.retain(|_, queue| {
+            queue.retain(|_, last| last.after(limits::TURN) > now);
+            !queue.is_empty()
+        });
     }
 }
 
@@ -58,14 +69,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_past_is_forgotten() {
+    fn what_is_past_and_what_is_served_is_forgotten() {
         let acme: TenantId = "acme".parse().unwrap();
         let mut turns = Turns::default();
         turns.next(ENDPOINT, &acme, Kind::Event, NOW);
         turns.next(ENDPOINT, &acme, Kind::Event, NOW);
         turns.tidy(NOW.after(limits::TURN));
-        assert_eq!(turns.0.len(), 1, "the second is ahead");
+        assert_eq!(turns.queues.len(), 1, "the second is ahead");
         turns.tidy(NOW.after(limits::TURN * 2));
-        assert_eq!(turns.0.len(), 0);
+        assert_eq!(turns.queues.len(), 0);
+        for _ in 0..1000 {
+            turns.next(ENDPOINT, &acme, Kind::Event, NOW);
+        }
+        turns.is_empty(ENDPOINT);
+        assert_eq!(turns.next(ENDPOINT, &acme, Kind::Event, NOW), NOW, "a flood that was served is over");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tautline_core::endpoint::Endpoint;
 use tautline_core::event_share::EventShare;
-use tautline_core::{Clock, Rng, Store, StoreResult, Vault};
+use tautline_core::{Clock, EndpointId, Rng, Store, StoreResult, Timestamp, Vault};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -45,12 +45,16 @@ impl App {
     }
 
     /// Takes over what the store says of those that the API made, at this server or at another. What is declared is
-    /// this process's own affair: another that started since may declare other things.
+    /// this process's own affair, but for how it does: another that started since may declare other things.
     pub(crate) async fn refresh_endpoints(&self) -> StoreResult<()> {
         let _one_at_a_time = self.refreshing.lock().await;
         let kept = self.store.endpoints().await?;
         let recovered = self.dispatcher.keep_ways(&kept, self.clock.now());
-        let declared = self.endpoints().iter().filter(|known| known.is_declared).cloned().collect::<Vec<_>>();
+        let health =
+            |id| kept.iter().find(|kept| kept.endpoint.id == id).map(|kept| kept.endpoint.health.clone());
+        let own =
+            |known: &Endpoint| Endpoint { health: health(known.id).unwrap_or_default(), ..known.clone() };
+        let declared = self.endpoints().iter().filter(|known| known.is_declared).map(own).collect::<Vec<_>>();
         let made = kept.into_iter().map(|kept| kept.endpoint).filter(|endpoint| !endpoint.is_declared);
         let all = declared.into_iter().chain(made).collect();
         *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
@@ -58,6 +62,14 @@ impl App {
             dispatch::recovered(self, endpoint).await;
         }
         Ok(())
+    }
+
+    /// Takes over that an endpoint said it is gone, before the next look at the store.
+    pub(crate) fn set_disabled(&self, id: EndpointId, at: Timestamp) {
+        let mut all = self.endpoints.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(endpoint) = Arc::make_mut(&mut all).iter_mut().find(|endpoint| endpoint.id == id) {
+            endpoint.health.disabled_at = Some(at);
+        }
     }
 
     /// Whether the product has any; the gateway's own does not count.

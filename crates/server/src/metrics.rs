@@ -73,7 +73,10 @@ fn describe() {
         "From when a delivery was due to its attempt, first or retry; the first is due on receipt"
     );
     describe_histogram!("tautline_attempt_seconds", "How long attempts at endpoints took, by outcome");
-    describe_gauge!("tautline_queue_age_seconds", "How long the delivery that is most overdue has waited");
+    describe_gauge!(
+        "tautline_queue_age_seconds",
+        "How long the delivery that is next in turn, or the retry that is most overdue, has waited"
+    );
     describe_gauge!(
         "tautline_inbound_failed_share",
         "The share of the last hour's answers to Slack that were no 2xx"

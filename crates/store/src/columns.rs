@@ -51,10 +51,10 @@ pub(crate) fn filters(filters: &[Filter]) -> String {
     serde_json::to_string(&filters).expect("texts are JSON")
 }
 
-/// Reads [`filters`].
+/// Reads [`filters`]. One of a kind that only a newer version knows is left out: it wants nothing that is known here.
 pub(crate) fn read_filters(json: &str) -> Option<Vec<Filter>> {
     let texts: Vec<String> = serde_json::from_str(json).ok()?;
-    texts.iter().map(|text| text.parse().ok()).collect()
+    Some(texts.iter().filter_map(|text| Filter::kept(text)).collect())
 }
 
 /// Tenants, as a JSON list; `["*"]` is every tenant.

@@ -67,11 +67,10 @@ pub(crate) fn kept(vault: &dyn Vault, endpoint: Endpoint, sealed: Secrets) -> Ke
     Kept { secret, secret_before: before, endpoint }
 }
 
-/// The secret that an endpoint has, sealed as the one that it had.
-pub(crate) fn as_before(vault: &dyn Vault, id: &EndpointId, sealed: &[u8]) -> StoreResult<Vec<u8>> {
-    let plain = vault.open(endpoint_secret(id), sealed);
-    let failed = |source| StoreError::Sealed { table: "endpoints", row: id.to_string(), source };
-    Ok(vault.seal(endpoint_secret_before(id), plain.map_err(failed)?.expose_secret()))
+/// The secret that an endpoint has, sealed as the one that it had. One that does not open is of no use to anybody.
+pub(crate) fn as_before(vault: &dyn Vault, id: &EndpointId, sealed: &[u8]) -> Option<Vec<u8>> {
+    let plain = vault.open(endpoint_secret(id), sealed).ok()?;
+    Some(vault.seal(endpoint_secret_before(id), plain.expose_secret()))
 }
 
 /// The name of a credential's row.

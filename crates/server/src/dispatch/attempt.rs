@@ -46,6 +46,7 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
     let ended_at = app.clock.now();
     let change = slot.ended(&result, ended_at);
     // The slot is free as soon as the endpoint is: what follows is our own business.
+    let way = slot.way.clone();
     drop(slot);
     metrics::attempted(outcome(&result), ended_at.since(started_at));
     let policy = Policy::of(leased.request.kind);
@@ -66,7 +67,7 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
     };
     finish(&app, &leased, &record, &next).await;
     let result = record.result.as_ref().expect("it ended");
-    health::after(&app, leased.endpoint, result, change, &next).await;
+    health::after(&app, leased.endpoint, &way, result, change, &next, ended_at).await;
     if let Some(Verdict::Answer(answer)) = unheard
         && leased.answers
         && policy.held

@@ -6,58 +6,52 @@ use tautline_core::circuit::CircuitChange;
 use tautline_core::delivery::{AttemptResult, DeadReason};
 use tautline_core::endpoint::HealthChange;
 use tautline_core::schedule::Next;
-use tautline_core::{EndpointId, TenantId};
+use tautline_core::{EndpointId, TenantId, Timestamp};
 use tautline_slack::request::Kind;
 
 use super::attempt::told;
+use super::way::{Way, is_gone};
 use crate::alerts;
 use crate::app::App;
 use crate::error::chain;
 use crate::own_events::{OwnEvent, tell};
 
-/// What 410 means.
-const GONE: u16 = 410;
-
-/// An attempt ended: what that says of its endpoint. `change` is the circuit's.
+/// An attempt ended on a way: what that says of its endpoint. `change` is the circuit's.
 pub(super) async fn after(
     app: &App,
     endpoint: EndpointId,
+    way: &Way,
     result: &AttemptResult,
     change: Option<CircuitChange>,
     next: &Next,
+    at: Timestamp,
 ) {
     match change {
         Some(CircuitChange::Closed) => recovered(app, endpoint).await,
-        Some(CircuitChange::Opened) => changed(app, endpoint, HealthChange::Failing, &told(result)).await,
+        Some(CircuitChange::Opened) => changed(app, endpoint, HealthChange::Failing, &told(result), at).await,
         None => {}
     }
-    if is_gone(result) {
-        app.dispatcher.shut(endpoint);
-        changed(app, endpoint, HealthChange::Disabled, &told(result)).await;
+    if is_gone(result) && app.dispatcher.shut(endpoint, way) {
+        changed(app, endpoint, HealthChange::Disabled, &told(result), at).await;
     }
     if matches!(next, Next::Dead { reason: DeadReason::Exhausted | DeadReason::Expired }) {
         gave_up(app, endpoint, &told(result)).await;
     }
 }
 
-fn is_gone(result: &AttemptResult) -> bool {
-    matches!(result, AttemptResult::Refused { answer, .. } if answer.status == GONE)
-}
-
 /// An endpoint is on record as failing, and has succeeded since.
 pub(crate) async fn recovered(app: &App, endpoint: EndpointId) {
-    changed(app, endpoint, HealthChange::Recovered, "").await;
+    changed(app, endpoint, HealthChange::Recovered, "", app.clock.now()).await;
 }
 
 /// A delivery to an endpoint became a dead letter.
 pub(crate) async fn gave_up(app: &App, endpoint: EndpointId, because: &str) {
-    changed(app, endpoint, HealthChange::Exhausted, because).await;
+    changed(app, endpoint, HealthChange::Exhausted, because, app.clock.now()).await;
 }
 
 /// Puts a change on record, and tells people and programs of it unless another server did.
-async fn changed(app: &App, id: EndpointId, change: HealthChange, because: &str) {
-    let now = app.clock.now();
-    match app.store.endpoint_health(id, change, because, now).await {
+async fn changed(app: &App, id: EndpointId, change: HealthChange, because: &str, at: Timestamp) {
+    match app.store.endpoint_health(id, change, because, at).await {
         Ok(true) => {}
         Ok(false) => return,
         Err(error) => {
@@ -65,10 +59,13 @@ async fn changed(app: &App, id: EndpointId, change: HealthChange, because: &str)
             return tracing::error!(endpoint = %id, ?change, error, "how an endpoint does could not be put on record");
         }
     }
+    if change == HealthChange::Disabled {
+        // From here on somebody else answers, if anybody else can.
+        app.set_disabled(id, at);
+    }
     let endpoints = app.endpoints();
     let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.id == id) else { return };
-    let url = endpoint.target.url().map(ToString::to_string);
-    // A path may hold a secret; the host says enough to people.
+    // A path may hold a secret; the host says enough.
     let host = endpoint.target.url().and_then(|url| url.host_str()).unwrap_or(&endpoint.name);
     let (name, text) = match change {
         HealthChange::Failing => {
@@ -96,7 +93,7 @@ async fn changed(app: &App, id: EndpointId, change: HealthChange, because: &str)
     }
     let disabled = change == HealthChange::Disabled;
     let data = json!({
-        "endpoint": id, "name": endpoint.name, "url": url, "because": because, "disabled": disabled,
+        "endpoint": id, "name": endpoint.name, "host": host, "because": because, "disabled": disabled,
     });
     let event = OwnEvent { tenant: TenantId::home(), installation: None, kind: Kind::Endpoint, name, data };
     // The one it is about would hear of its own deafness.

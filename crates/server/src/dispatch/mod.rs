@@ -82,14 +82,20 @@ impl Dispatcher {
     /// way goes on. Says which endpoints, declared or made, are on record as failing and have succeeded since.
     pub(crate) fn keep_ways(&self, kept: &[Kept], now: Timestamp) -> Vec<EndpointId> {
         let mut all = self.ways.write().unwrap_or_else(PoisonError::into_inner);
-        let has_recovered = |endpoint: &Endpoint| {
-            all.get(&endpoint.id).is_some_and(|way| way.has_recovered(&endpoint.health))
-        };
-        let endpoints = kept.iter().map(|kept| &kept.endpoint);
-        let recovered =
-            endpoints.filter(|endpoint| has_recovered(endpoint)).map(|endpoint| endpoint.id).collect();
-        let declared = all.iter().filter(|(_, way)| way.is_declared);
-        let mut ways = declared.map(|(id, way)| (*id, way.clone())).collect::<HashMap<_, _>>();
+        let (mut recovered, mut ways) = (Vec::new(), HashMap::new());
+        for Kept { endpoint, .. } in kept {
+            let Some(way) = all.get(&endpoint.id) else { continue };
+            if way.has_recovered(&endpoint.health) {
+                recovered.push(endpoint.id);
+            }
+            // What is declared is this process's own affair, but for what another server learned of it.
+            if way.is_declared && way.is_shut != endpoint.is_shut() {
+                ways.insert(endpoint.id, way.with_shut(endpoint.is_shut()));
+            }
+        }
+        for (id, way) in all.iter().filter(|(_, way)| way.is_declared) {
+            ways.entry(*id).or_insert_with(|| way.clone());
+        }
         for kept in kept.iter().filter(|kept| !kept.endpoint.is_declared) {
             let Some(address) = Address::of(kept) else { continue };
             let before = all.get(&kept.endpoint.id).map(AsRef::as_ref);
@@ -103,12 +109,14 @@ impl Dispatcher {
         recovered
     }
 
-    /// Begins nothing more at an endpoint, until it is resumed or declared anew.
-    fn shut(&self, endpoint: EndpointId) {
+    /// Begins nothing more at an endpoint that said it is gone, until it is resumed or declared anew. False: that was said at
+    /// an address that it has no more.
+    fn shut(&self, endpoint: EndpointId, said_by: &Way) -> bool {
         let mut all = self.ways.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shut) = all.get(&endpoint).and_then(|way| way.shut()) {
-            Arc::make_mut(&mut all).insert(endpoint, shut);
-        }
+        let shut = all.get(&endpoint).filter(|way| way.is_to_where(said_by)).map(|way| way.with_shut(true));
+        let is_shut = shut.is_some();
+        Arc::make_mut(&mut all).extend(shut.map(|way| (endpoint, way)));
+        is_shut
     }
 
     fn ways(&self) -> Arc<HashMap<EndpointId, Arc<Way>>> {
@@ -142,20 +150,15 @@ impl Dispatcher {
         self.way(endpoint)?.slot(now, somebody_waits)
     }
 
-    /// The turn of something that waits for an endpoint.
-    pub(crate) fn turn(
-        &self,
-        endpoint: EndpointId,
-        tenant: &TenantId,
-        kind: Kind,
-        now: Timestamp,
-    ) -> Timestamp {
-        self.turns().next(endpoint, tenant, kind, now)
+    /// The turn of something that is replayed: behind what is replayed of the same tenant, and not before what arrives.
+    pub(crate) fn turn_again(&self, tenant: &TenantId, kind: Kind, now: Timestamp) -> Timestamp {
+        const REPLAYED: EndpointId = EndpointId::from_bytes([0; 16]);
+        self.turns().next(REPLAYED, tenant, kind, now)
     }
 
     /// Something waits for an endpoint: it has its turn.
     pub(crate) fn queue(&self, endpoint: EndpointId, tenant: &TenantId, kind: Kind, now: Timestamp) -> Hand {
-        Hand::Ready { turn: self.turn(endpoint, tenant, kind, now) }
+        Hand::Ready { turn: self.turns().next(endpoint, tenant, kind, now) }
     }
 
     /// Something was stored for an endpoint without a slot. If it could take more, as after a start or at the end of a
@@ -176,8 +179,11 @@ impl Dispatcher {
         self.ways().values().filter_map(|way| way.places(now)).collect()
     }
 
-    fn slots_for(&self, due: Places, now: Timestamp) -> Slots {
-        self.way(due.endpoint).map(|way| way.slots_for(due, now)).unwrap_or_default()
+    fn slots_for(&self, asked: Places, due: Places, now: Timestamp) -> Slots {
+        if due.first == 0 {
+            self.turns().is_empty(due.endpoint);
+        }
+        self.way(due.endpoint).map(|way| way.slots_for(asked, due, now)).unwrap_or_default()
     }
 
     /// Forgets what no longer matters.

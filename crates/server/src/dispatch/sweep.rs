@@ -22,13 +22,13 @@ pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
             () = app.dispatcher.wake.notified(), if pause == limits::SWEEP => {}
         }
         count = count.wrapping_add(1);
-        let swept = async {
-            if is_more || count.is_multiple_of(limits::SWEEPS_PER_REAP) {
-                is_more = reap(&app).await?;
-            }
-            once(&app).await
-        };
-        pause = match swept.await {
+        let mut swept = Ok(());
+        if std::mem::take(&mut is_more) || count.is_multiple_of(limits::SWEEPS_PER_REAP) {
+            swept = reap(&app).await.map(|more| is_more = more);
+        }
+        // Whatever became of that: what is due does not wait for it.
+        swept = once(&app).await.and(swept);
+        pause = match swept {
             Ok(()) => limits::SWEEP,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the sweep cannot use the store; it will try again");
@@ -40,11 +40,9 @@ pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
 
 /// Takes back what the dead left; whether there is more of it.
 async fn reap(app: &Arc<App>) -> StoreResult<bool> {
-    if app.store.is_shared() {
-        // Another server's API may have made one, or removed one.
-        if let Err(error) = app.refresh_endpoints().await {
-            tracing::error!(error = %chain(&error), "endpoints of other servers cannot be read; going by the last");
-        }
+    // Another server's API may have made one, or removed one; and how they do may have changed with nobody noticing.
+    if let Err(error) = app.refresh_endpoints().await {
+        tracing::error!(error = %chain(&error), "the endpoints cannot be read; going by the last");
     }
     app.metrics.tidy();
     let now = app.clock.now();
@@ -62,10 +60,12 @@ async fn reap(app: &Arc<App>) -> StoreResult<bool> {
 async fn once(app: &Arc<App>) -> StoreResult<()> {
     let now = app.clock.now();
     // Asked without writing, as most sweeps find nothing.
-    let due = app.store.delivery_due(now, &app.dispatcher.places(now)).await?;
-    let due = due.into_iter().filter(|due| due.first + due.again > 0);
+    let asked = app.dispatcher.places(now);
+    let due = app.store.delivery_due(now, &asked).await?;
+    let asked = asked.into_iter().map(|places| (places.endpoint, places)).collect::<HashMap<_, _>>();
     let mut slots = due
-        .map(|due| (due.endpoint, app.dispatcher.slots_for(due, now)))
+        .into_iter()
+        .map(|due| (due.endpoint, app.dispatcher.slots_for(asked[&due.endpoint], due, now)))
         .filter(|(_, slots)| !(slots.first.is_empty() && slots.again.is_empty()))
         .collect::<HashMap<_, _>>();
     if slots.is_empty() {

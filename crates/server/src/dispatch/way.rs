@@ -1,19 +1,22 @@
 //! The way to one endpoint: where it is, and how much may be under way.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tautline_core::circuit::{Circuit, CircuitChange, Room};
 use tautline_core::delivery::{AttemptResult, Places};
 use tautline_core::endpoint::{Endpoint, Health};
 use tautline_core::{EndpointId, Timestamp, limits};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use url::Url;
 
 use super::Handler;
 use crate::egress::Address;
 
+/// What 410 means.
+const GONE: u16 = 410;
+
 /// Where an endpoint is.
+#[derive(Clone)]
 pub(super) enum Via {
     InProcess(Arc<dyn Handler>),
     Http(Address),
@@ -35,53 +38,58 @@ pub(crate) struct Way {
     /// Of an endpoint that this process declares.
     pub(super) is_declared: bool,
     /// Paused, or gone.
-    is_shut: bool,
+    pub(super) is_shut: bool,
+    /// Attempts under way at once, and how many of them may be retries.
+    in_flight: usize,
+    in_flight_again: usize,
     load: Arc<Load>,
 }
 
 /// How much is under way. It outlives a change of the endpoint: what was begun before it counts after it.
 struct Load {
-    in_flight: usize,
-    slots: Arc<Semaphore>,
-    /// Those of the slots that retries may take.
-    again: Arc<Semaphore>,
-    /// Functions of this process have none: what fails there fails for reasons of its own.
-    circuit: Option<Mutex<Circuit>>,
-    /// When it last succeeded, in microseconds.
-    succeeded_us: AtomicI64,
-    /// First attempts wait. Until they had their turn, nobody passes them by the fast path.
-    is_queued: AtomicBool,
-    /// Retries are due that found no slot.
-    is_behind: AtomicBool,
+    state: Mutex<State>,
     wake: Arc<Notify>,
 }
 
-impl Load {
-    fn new(endpoint: &Endpoint, is_remote: bool, wake: &Arc<Notify>, now: Timestamp) -> Arc<Self> {
-        let in_flight = in_flight(endpoint);
-        let reserved = if in_flight > 1 { in_flight.div_ceil(limits::SLOTS_PER_RESERVED) } else { 0 };
-        let circuit =
-            if endpoint.health.failing_since.is_some() { Circuit::open(now) } else { Circuit::default() };
-        Arc::new(Self {
-            in_flight: in_flight as usize,
-            slots: Arc::new(Semaphore::new(in_flight as usize)),
-            again: Arc::new(Semaphore::new((in_flight - reserved) as usize)),
-            circuit: is_remote.then(|| Mutex::new(circuit)),
-            succeeded_us: AtomicI64::new(i64::MIN),
-            // What the last run left has its turn first.
-            is_queued: AtomicBool::new(true),
-            is_behind: AtomicBool::new(true),
-            wake: wake.clone(),
-        })
-    }
-
-    fn circuit(&self) -> Option<MutexGuard<'_, Circuit>> {
-        Some(self.circuit.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+struct State {
+    under_way: usize,
+    /// Those of them that are retries.
+    again: usize,
+    /// Functions of this process have none: what fails there fails for reasons of its own.
+    circuit: Option<Circuit>,
+    succeeded_at: Option<Timestamp>,
+    /// First attempts wait. Until they had their turn, nobody passes them by the fast path.
+    is_queued: bool,
+    /// Retries are due that found no slot.
+    is_behind: bool,
 }
 
-fn in_flight(endpoint: &Endpoint) -> u32 {
-    endpoint.in_flight.unwrap_or(limits::IN_FLIGHT_PER_ENDPOINT)
+impl State {
+    fn room(&self, way: &Way, now: Timestamp, somebody_waits: bool) -> Room {
+        if way.is_shut {
+            return Room::None;
+        }
+        self.circuit.as_ref().map_or(Room::All, |circuit| circuit.room(now, somebody_waits))
+    }
+
+    /// How many first attempts, and how many retries, could be begun. Each takes from the other.
+    fn free(&self, way: &Way) -> (usize, usize) {
+        let free = way.in_flight.saturating_sub(self.under_way);
+        (free, free.min(way.in_flight_again.saturating_sub(self.again)))
+    }
+
+    fn take(&mut self, way: &Arc<Way>, is_again: bool, is_probe: bool) -> Option<Slot> {
+        let (free, free_again) = self.free(way);
+        if free == 0 || (is_again && free_again == 0) {
+            return None;
+        }
+        self.under_way += 1;
+        self.again += usize::from(is_again);
+        if is_probe && let Some(circuit) = &mut self.circuit {
+            circuit.probe();
+        }
+        Some(Slot { way: way.clone(), is_again, is_probe })
+    }
 }
 
 impl Way {
@@ -93,115 +101,121 @@ impl Way {
         wake: &Arc<Notify>,
         now: Timestamp,
     ) -> Arc<Self> {
-        let is_same = |way: &&Self| way.load.in_flight == in_flight(endpoint) as usize;
-        let load = match before.filter(is_same) {
+        let load = match before {
             Some(way) => way.load.clone(),
-            None => Load::new(endpoint, matches!(via, Via::Http(_)), wake, now),
+            None => Load::new(matches!(via, Via::Http(_)), &endpoint.health, wake, now),
         };
-        let (is_declared, is_shut) = (endpoint.is_declared, endpoint.is_shut());
+        let in_flight = endpoint.in_flight.unwrap_or(limits::IN_FLIGHT_PER_ENDPOINT);
+        let reserved = if in_flight > 1 { in_flight.div_ceil(limits::SLOTS_PER_RESERVED) } else { 0 };
+        let way = Self {
+            via,
+            endpoint: endpoint.id,
+            is_declared: endpoint.is_declared,
+            is_shut: endpoint.is_shut(),
+            in_flight: in_flight as usize,
+            in_flight_again: (in_flight - reserved) as usize,
+            load,
+        };
         if let Some(before) = before
-            && ((before.is_shut && !is_shut) || before.via.url() != via.url())
-            && let Some(mut circuit) = load.circuit()
+            && ((before.is_shut && !way.is_shut) || before.via.url() != way.via.url())
+            && let Some(circuit) = &mut way.state().circuit
         {
             // Resumed, or moved.
             circuit.probe_at(now);
         }
-        Arc::new(Self { via, endpoint: endpoint.id, is_declared, is_shut, load })
+        Arc::new(way)
     }
 
-    /// The same way, shut.
-    pub(super) fn shut(&self) -> Option<Arc<Self>> {
-        let via = match &self.via {
-            Via::InProcess(_) => return None,
-            Via::Http(address) => Via::Http(address.clone()),
-        };
-        let load = self.load.clone();
-        let Self { endpoint, is_declared, .. } = *self;
-        Some(Arc::new(Self { via, endpoint, is_declared, is_shut: true, load }))
+    /// The same way, shut or open.
+    pub(super) fn with_shut(&self, is_shut: bool) -> Arc<Self> {
+        let (via, load) = (self.via.clone(), self.load.clone());
+        Arc::new(Self { via, load, is_shut, ..*self })
+    }
+
+    /// Whether both lead to the same place.
+    pub(super) fn is_to_where(&self, other: &Self) -> bool {
+        self.via.url() == other.via.url()
     }
 
     /// Whether it succeeded since it was found to fail, by whichever server: that one may be gone, and would never say so.
     pub(super) fn has_recovered(&self, health: &Health) -> bool {
-        let succeeded_us = self.load.succeeded_us.load(Ordering::Relaxed);
-        health.failing_since.is_some_and(|since| since.as_micros() < succeeded_us)
+        let succeeded_at = self.state().succeeded_at;
+        health.failing_since.is_some_and(|since| succeeded_at.is_some_and(|at| since < at))
     }
 
-    fn room(&self, now: Timestamp, somebody_waits: bool) -> Room {
-        if self.is_shut {
-            return Room::None;
-        }
-        self.load.circuit().map_or(Room::All, |circuit| circuit.room(now, somebody_waits))
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.load.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much of what waits it could take.
+    /// How much of what waits is looked for.
     pub(super) fn places(&self, now: Timestamp) -> Option<Places> {
-        let endpoint = self.endpoint;
-        let slots = self.load.slots.available_permits();
-        match self.room(now, false) {
+        let (endpoint, state) = (self.endpoint, self.state());
+        let (free, free_again) = state.free(self);
+        match state.room(self, now, false) {
             Room::None => None,
             // Either will do to see how it does.
             Room::Probe => Some(Places { endpoint, first: 1, again: 1 }),
             // At least one is looked for, to know whether any waits.
-            Room::All => {
-                let again = slots.min(self.load.again.available_permits());
-                Some(Places { endpoint, first: slots.max(1), again: again.max(1) })
-            }
+            Room::All => Some(Places { endpoint, first: free.max(1), again: free_again.max(1) }),
         }
     }
 
     /// A slot for something that arrives, if one is free and nothing waits for it.
     pub(super) fn slot(self: &Arc<Self>, now: Timestamp, somebody_waits: bool) -> Option<Slot> {
-        let load = &self.load;
-        let slot = match self.room(now, somebody_waits) {
+        let mut state = self.state();
+        let slot = match state.room(self, now, somebody_waits) {
             Room::None => None,
-            Room::Probe => self.take(false, true),
-            Room::All if load.is_queued.load(Ordering::Relaxed) => None,
-            Room::All => self.take(false, false),
+            Room::Probe => state.take(self, false, true),
+            Room::All if state.is_queued => None,
+            Room::All => state.take(self, false, false),
         };
         if slot.is_none() {
-            load.is_queued.store(true, Ordering::Relaxed);
+            state.is_queued = true;
         }
         slot
     }
 
-    /// Slots for what was found waiting. With nothing left to wait, arrivals may pass again.
-    pub(super) fn slots_for(self: &Arc<Self>, due: Places, now: Timestamp) -> Slots {
-        let load = &self.load;
-        let mut slots = Slots::default();
-        match self.room(now, false) {
+    /// Slots for what was found waiting, of what was looked for. With nothing left to wait, arrivals may pass again.
+    pub(super) fn slots_for(self: &Arc<Self>, asked: Places, due: Places, now: Timestamp) -> Slots {
+        let (mut state, mut slots) = (self.state(), Slots::default());
+        match state.room(self, now, false) {
             Room::None => {}
-            Room::Probe => {
-                if due.first > 0 {
-                    slots.first.extend(self.take(false, true));
-                } else if due.again > 0 {
-                    slots.again.extend(self.take(true, true));
-                }
-            }
+            Room::Probe if due.first > 0 => slots.first.extend(state.take(self, false, true)),
+            Room::Probe if due.again > 0 => slots.again.extend(state.take(self, true, true)),
+            Room::Probe => {}
             Room::All => {
-                // Fewer than could be taken: these are all.
-                let (free, free_again) = (load.slots.available_permits(), load.again.available_permits());
-                load.is_queued.store(due.first >= free.max(1), Ordering::Relaxed);
-                load.is_behind.store(due.again >= free.min(free_again).max(1), Ordering::Relaxed);
+                // Fewer than were looked for: these are all.
+                state.is_queued = due.first >= asked.first;
+                state.is_behind = due.again >= asked.again;
                 // Retries first: they have no more than their part, and what is new finds the rest.
-                slots.again = std::iter::from_fn(|| self.take(true, false)).take(due.again).collect();
-                slots.first = std::iter::from_fn(|| self.take(false, false)).take(due.first).collect();
+                slots.again = std::iter::from_fn(|| state.take(self, true, false)).take(due.again).collect();
+                slots.first = std::iter::from_fn(|| state.take(self, false, false)).take(due.first).collect();
             }
         }
         slots
     }
 
-    fn take(self: &Arc<Self>, is_again: bool, is_probe: bool) -> Option<Slot> {
-        let permit = self.load.slots.clone().try_acquire_owned().ok()?;
-        let again = if is_again { Some(self.load.again.clone().try_acquire_owned().ok()?) } else { None };
-        if is_probe && let Some(mut circuit) = self.load.circuit() {
-            circuit.probe();
-        }
-        Some(Slot { way: self.clone(), permits: Some((permit, again)), is_probe })
-    }
-
     /// Whether the sweep could begin something at once.
     pub(super) fn is_free(&self, now: Timestamp) -> bool {
-        self.load.slots.available_permits() > 0 && self.room(now, false) != Room::None
+        let state = self.state();
+        state.free(self).0 > 0 && state.room(self, now, false) != Room::None
+    }
+}
+
+impl Load {
+    fn new(is_remote: bool, health: &Health, wake: &Arc<Notify>, now: Timestamp) -> Arc<Self> {
+        let is_failing = health.failing_since.is_some();
+        let circuit = || if is_failing { Circuit::open(now) } else { Circuit::default() };
+        let state = State {
+            under_way: 0,
+            again: 0,
+            circuit: is_remote.then(circuit),
+            succeeded_at: None,
+            // What the last run left has its turn first.
+            is_queued: true,
+            is_behind: true,
+        };
+        Arc::new(Self { state: Mutex::new(state), wake: wake.clone() })
     }
 }
 
@@ -215,7 +229,7 @@ pub(super) struct Slots {
 /// The right to make one attempt at an endpoint.
 pub(crate) struct Slot {
     pub(super) way: Arc<Way>,
-    permits: Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)>,
+    is_again: bool,
     is_probe: bool,
 }
 
@@ -223,12 +237,16 @@ impl Slot {
     /// How the attempt ended, for the circuit.
     pub(super) fn ended(&self, result: &AttemptResult, now: Timestamp) -> Option<CircuitChange> {
         let is_success = matches!(result, AttemptResult::Answered(_));
+        let mut state = self.way.state();
         if is_success {
-            self.way.load.succeeded_us.store(now.as_micros(), Ordering::Relaxed);
+            state.succeeded_at = Some(now);
         }
-        let mut circuit = self.way.load.circuit()?;
+        let circuit = state.circuit.as_mut()?;
         let change = circuit.ended(is_success, self.is_probe, result.retry_after(), now);
-        drop(circuit);
+        if is_gone(result) {
+            circuit.trip(now);
+        }
+        drop(state);
         if change == Some(CircuitChange::Closed) {
             // What waited through the rest has its turn now.
             self.way.load.wake.notify_one();
@@ -237,17 +255,25 @@ impl Slot {
     }
 }
 
+/// Whether the endpoint says that it is gone.
+pub(super) fn is_gone(result: &AttemptResult) -> bool {
+    matches!(result, AttemptResult::Refused { answer, .. } if answer.status == GONE)
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        drop(self.permits.take());
-        let load = &self.way.load;
+        let mut state = self.way.state();
+        state.under_way -= 1;
+        state.again -= usize::from(self.is_again);
         if self.is_probe
-            && let Some(mut circuit) = load.circuit()
+            && let Some(circuit) = &mut state.circuit
         {
             circuit.probe_over();
         }
-        if load.is_queued.load(Ordering::Relaxed) || load.is_behind.load(Ordering::Relaxed) {
-            load.wake.notify_one();
+        let is_awaited = state.is_queued || state.is_behind;
+        drop(state);
+        if is_awaited {
+            self.way.load.wake.notify_one();
         }
     }
 }
@@ -280,6 +306,11 @@ mod tests {
         Places { endpoint: ID, first, again }
     }
 
+    /// As if so much was looked for as could be taken.
+    fn slots(way: &Arc<Way>, due: Places, now: Timestamp) -> Slots {
+        way.slots_for(way.places(now).unwrap_or(due), due, now)
+    }
+
     fn refused() -> AttemptResult {
         AttemptResult::Refused { answer: Answer { status: 500, ..Answer::default() }, retry_after: None }
     }
@@ -288,11 +319,11 @@ mod tests {
     fn a_storm_of_retries_leaves_a_quarter_to_what_is_new() {
         let way = way_to(&endpoint(8), None);
         assert_eq!(way.places(NOW), Some(due(8, 6)));
-        let storm = way.slots_for(due(0, 6), NOW);
+        let storm = slots(&way, due(0, 6), NOW);
         assert_eq!((storm.first.len(), storm.again.len()), (0, 6));
-        assert_eq!(way.slots_for(due(0, 1), NOW).again.len(), 0, "however many are due");
+        assert_eq!(slots(&way, due(0, 1), NOW).again.len(), 0, "however many are due");
         let arrived = way.slot(NOW, false).expect("what is new passes");
-        assert_eq!(way.slots_for(due(9, 9), NOW).first.len(), 1, "and what was new before finds the rest");
+        assert_eq!(slots(&way, due(9, 9), NOW).first.len(), 1, "and what was new before finds the rest");
         drop((storm, arrived));
         assert_eq!(way.places(NOW), Some(due(8, 6)), "all are given back");
         assert_eq!(way_to(&endpoint(1), None).places(NOW), Some(due(1, 1)), "one slot serves both");
@@ -302,17 +333,19 @@ mod tests {
     fn what_arrives_waits_behind_what_waits() {
         let way = way_to(&endpoint(8), None);
         assert!(way.slot(NOW, false).is_none(), "what the last run left comes first");
-        drop(way.slots_for(due(3, 0), NOW));
+        drop(slots(&way, due(3, 0), NOW));
         assert!(way.slot(NOW, false).is_some(), "with nothing left, arrivals pass");
-        drop(way.slots_for(due(8, 0), NOW));
+        drop(slots(&way, due(8, 0), NOW));
         assert!(way.slot(NOW, false).is_none(), "there may be more than were found");
+        drop(way.slots_for(due(2, 2), due(2, 0), NOW));
+        assert!(way.slot(NOW, false).is_none(), "also where more came free than was looked for");
     }
 
     #[test]
     fn one_that_fails_is_probed_by_one_and_opens_to_all_with_the_first_success() {
         let way = way_to(&endpoint(8), None);
         for _ in 0..limits::CIRCUIT_FAILURES {
-            way.slots_for(due(1, 0), NOW).first[0].ended(&refused(), NOW);
+            slots(&way, due(1, 0), NOW).first[0].ended(&refused(), NOW);
         }
         assert_eq!(way.places(NOW), None, "it rests");
         let waits = way.slot(NOW, true).expect("a person who waits is worth a try");
@@ -320,9 +353,9 @@ mod tests {
         drop(waits);
         let later = NOW.after(limits::CIRCUIT_RESTS.0);
         assert_eq!(way.places(later), Some(due(1, 1)));
-        let mut probe = way.slots_for(due(1, 1), later);
+        let mut probe = slots(&way, due(1, 1), later);
         assert_eq!((probe.first.len(), probe.again.len()), (1, 0));
-        assert_eq!(way.slots_for(due(1, 1), later).first.len(), 0);
+        assert_eq!(slots(&way, due(1, 1), later).first.len(), 0);
         let answered = AttemptResult::Answered(Answer::default());
         assert_eq!(probe.first.remove(0).ended(&answered, later), Some(CircuitChange::Closed));
         assert_eq!(way.places(later), Some(due(8, 6)));
@@ -331,11 +364,12 @@ mod tests {
     #[test]
     fn a_change_keeps_what_is_under_way_and_a_move_ends_the_rest() {
         let first = way_to(&endpoint(2), None);
-        let held = first.slots_for(due(2, 0), NOW);
+        let held = slots(&first, due(2, 0), NOW);
         let paused = way_to(&Endpoint { is_paused: true, ..endpoint(2) }, Some(&first));
         assert_eq!(paused.places(NOW), None);
         let resumed = way_to(&endpoint(2), Some(&paused));
         assert!(!resumed.is_free(NOW), "what was begun before counts");
+        assert!(way_to(&endpoint(3), Some(&paused)).is_free(NOW), "also against another limit");
         held.first
             .iter()
             .for_each(|slot| drop((0..5).map(|_| slot.ended(&refused(), NOW)).collect::<Vec<_>>()));
@@ -344,5 +378,17 @@ mod tests {
         let wake = Arc::new(Notify::new());
         let moved = Way::new(via("http://elsewhere/"), &endpoint(2), Some(&resumed), &wake, NOW);
         assert_eq!(moved.places(NOW), Some(due(1, 1)), "and is probed at its new address");
+    }
+
+    #[test]
+    fn one_that_says_it_is_gone_has_to_recover() {
+        let way = way_to(&endpoint(8), None);
+        let gone =
+            AttemptResult::Refused { answer: Answer { status: 410, ..Answer::default() }, retry_after: None };
+        slots(&way, due(1, 0), NOW).first[0].ended(&gone, NOW);
+        let resumed = way_to(&endpoint(8), Some(&way.with_shut(true)));
+        let probe = slots(&resumed, due(1, 0), NOW);
+        let answered = AttemptResult::Answered(Answer::default());
+        assert_eq!(probe.first[0].ended(&answered, NOW), Some(CircuitChange::Closed), "which is told");
     }
 }

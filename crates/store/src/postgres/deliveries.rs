@@ -208,11 +208,11 @@ pub(super) async fn of(
     Ok(by_request)
 }
 
-/// Puts back what was taken and cannot be used; the attempt that was not made is not counted.
+/// Puts back what was taken and cannot be used, behind what can; the attempt that was not made is not counted.
 async fn put_back(tx: &mut Tx, next_at: Timestamp, taken: &[(DeliveryId, u32)]) -> Work<()> {
     for (id, attempt) in taken {
         tx.execute(
-            sql("UPDATE deliveries SET state = 'ready', attempt = attempt - 1, next_at = $1, leased_until = NULL
+            sql("UPDATE deliveries SET state = 'ready', attempt = attempt - 1, next_at = $1, turn = $1, leased_until = NULL
                  WHERE id = $2 AND state = 'leased' AND attempt = $3")
             .bind(next_at.as_micros())
             .bind(value::uuid(id.as_bytes()))

@@ -43,6 +43,25 @@ pub(super) const OLDEST: &str = "SELECT min(found.next_at) AS next_at FROM unnes
       (SELECT next_at FROM deliveries WHERE endpoint_id = e.id AND state = 'ready' AND attempt > 0
        ORDER BY next_at LIMIT 1)) AS found";
 
+macro_rules! end_removed {
+    ($which:literal) => {
+        concat!(
+            "WITH ended AS (SELECT w.id FROM endpoints e CROSS JOIN LATERAL (
+               SELECT id FROM deliveries WHERE endpoint_id = e.id AND state = 'ready' AND ",
+            $which,
+            " LIMIT $2 FOR UPDATE SKIP LOCKED) AS w
+               WHERE e.is_removed LIMIT $2)
+             UPDATE deliveries d SET state = 'dead', dead_reason = $1, next_at = NULL FROM ended WHERE d.id = ended.id"
+        )
+    };
+}
+
+/// Ends first attempts for endpoints that were removed, so many.
+pub(super) const END_REMOVED_FIRST: &str = end_removed!("attempt = 0 ORDER BY turn");
+
+/// The same of retries.
+pub(super) const END_REMOVED_AGAIN: &str = end_removed!("attempt > 0 ORDER BY next_at");
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -75,25 +94,32 @@ mod tests {
             .map(|id| format!("'{id}'::uuid"));
         database.sql(&WAITING.replace("ONE", &one).replace("OTHER", &other));
         let mut plans = String::new();
-        for (name, statement, indexes) in [
-            ("COUNT", COUNT, &["deliveries_first", "deliveries_again"][..]),
-            ("LEASE_FIRST", LEASE_FIRST, &["deliveries_first"]),
-            ("LEASE_AGAIN", LEASE_AGAIN, &["deliveries_again"]),
-            ("OLDEST", OLDEST, &["deliveries_first", "deliveries_again"]),
+        let counted = [
+            ("$1::uuid[]", format!("ARRAY[{one}, {other}]")),
+            ("$3::bigint[]", "ARRAY[64, 64]".to_owned()),
+            ("$4::bigint[]", "ARRAY[48, 48]".to_owned()),
+            ("$2", "5000000".to_owned()),
+        ];
+        let leased = [
+            ("$1", one.clone()),
+            ("$2", "5000000".to_owned()),
+            ("$3", "64".to_owned()),
+            ("$4", "6000000".to_owned()),
+        ];
+        let ended = [("$1", "'endpoint_removed'".to_owned()), ("$2", "500".to_owned())];
+        for (name, statement, parameters, indexes) in [
+            ("COUNT", COUNT, &counted[..], &["deliveries_first", "deliveries_again"][..]),
+            ("LEASE_FIRST", LEASE_FIRST, &leased, &["deliveries_first"]),
+            ("LEASE_AGAIN", LEASE_AGAIN, &leased, &["deliveries_again"]),
+            ("OLDEST", OLDEST, &counted, &["deliveries_first", "deliveries_again"]),
+            ("END_REMOVED_FIRST", END_REMOVED_FIRST, &ended, &["deliveries_first"]),
+            ("END_REMOVED_AGAIN", END_REMOVED_AGAIN, &ended, &["deliveries_again"]),
         ] {
-            let lists = [
-                ("$1::uuid[]", format!("ARRAY[{one}, {other}]")),
-                ("$3::bigint[]", "ARRAY[64, 64]".to_owned()),
-                ("$4::bigint[]", "ARRAY[48, 48]".to_owned()),
-                ("$1", one.clone()),
-                ("$2", "5000000".to_owned()),
-                ("$3", "64".to_owned()),
-                ("$4", "6000000".to_owned()),
-            ];
-            let statement =
-                lists.iter().fold(statement.to_owned(), |text, (name, value)| text.replace(name, value));
+            let with = |text: String, (name, value): &(&str, String)| text.replace(name, value);
+            let statement = parameters.iter().fold(statement.to_owned(), with);
             let plan = database.sql(&format!("EXPLAIN (COSTS OFF) {statement}"));
-            assert!(!plan.contains("Seq Scan") && !plan.contains("Bitmap"), "{name}: {plan}");
+            assert!(!plan.contains("Seq Scan on deliveries") && !plan.contains("Bitmap"), "{name}: {plan}");
+            assert!(!plan.contains("Sort"), "{name}: {plan}");
             for index in indexes {
                 assert!(plan.contains(index), "{name}: {plan}");
             }

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use tautline_core::endpoint::{Declared, Endpoint, Endpoints, Health, HealthChange, Kept};
+use tautline_core::endpoint::{Declared, Endpoint, EndpointChange, Endpoints, Health, HealthChange, Kept};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{EndpointId, StoreResult, Timestamp, limits};
 
 use super::database::{Tx, sql};
-use super::failure::Work;
+use super::failure::{Failure, Work};
 use super::{PostgresStore, idempotency, value};
 use crate::sealed::Secrets;
 use crate::{columns, sealed};
@@ -60,28 +60,33 @@ impl Endpoints for PostgresStore {
 
     async fn endpoints(&self) -> StoreResult<Vec<Kept>> {
         let mut tx = self.database.read().await?;
-        let with_secret = |row: &PgRow| Ok((read(row)?, secrets(row)?));
+        let with_secret = |row: &PgRow| Ok(readable(read(row))?.map(|read| (read, secrets(row))));
         let found = tx.all(sql(concat!("SELECT ", columns!(), in_force!())), with_secret).await?;
         tx.finish(()).await?;
         let vault = self.vault.as_ref();
-        Ok(found.into_iter().map(|(endpoint, sealed)| sealed::kept(vault, endpoint, sealed)).collect())
+        let kept = found
+            .into_iter()
+            .flatten()
+            .map(|(endpoint, sealed)| Ok(sealed::kept(vault, endpoint, sealed.map_err(Failure::from)?)));
+        kept.collect()
     }
 
-    async fn endpoint_change(&self, endpoint: &Endpoint) -> StoreResult<bool> {
+    async fn endpoint_change(&self, id: EndpointId, change: EndpointChange) -> StoreResult<bool> {
         let mut tx = self.database.write().await?;
-        let (target, url) = columns::target(&endpoint.target);
-        let change =
-            sql("UPDATE endpoints SET target = $1, url = $2, filters = $3, tenants = $4, in_flight = $5,
-                            is_paused = $6, disabled_at = CASE WHEN $7 THEN disabled_at END
+        let (target, url) = change.target.as_ref().map(columns::target).unzip();
+        let change = sql("UPDATE endpoints SET target = coalesce($1, target), url = coalesce($2, url),
+                            filters = coalesce($3, filters), tenants = coalesce($4, tenants),
+                            in_flight = coalesce($5, in_flight), is_paused = coalesce($6, is_paused),
+                            disabled_at = CASE WHEN $7 THEN NULL ELSE disabled_at END
                           WHERE id = $8 AND NOT is_declared AND NOT is_removed")
-            .bind(target)
-            .bind(url.map(str::to_owned))
-            .bind(columns::filters(&endpoint.filters))
-            .bind(columns::tenants(&endpoint.tenants))
-            .bind(endpoint.in_flight.map(i64::from))
-            .bind(endpoint.is_paused)
-            .bind(endpoint.health.disabled_at.is_some())
-            .bind(value::uuid(endpoint.id.as_bytes()));
+        .bind(target)
+        .bind(url.flatten().map(str::to_owned))
+        .bind(change.filters.as_deref().map(columns::filters))
+        .bind(change.tenants.as_ref().map(columns::tenants))
+        .bind(change.in_flight.map(i64::from))
+        .bind(change.is_paused)
+        .bind(change.is_paused == Some(false))
+        .bind(value::uuid(id.as_bytes()));
         let is_changed = tx.execute(change).await? > 0;
         tx.finish(is_changed).await
     }
@@ -101,7 +106,7 @@ impl Endpoints for PostgresStore {
         .bind(row);
         let had = tx.maybe(had, |row| row.try_get::<Option<Vec<u8>>, _>("sealed_secret")).await?;
         let Some(had) = had.flatten() else { return tx.finish(false).await };
-        let before = sealed::as_before(vault, &id, &had)?;
+        let before = sealed::as_before(vault, &id, &had);
         let rotate = sql(
             "UPDATE endpoints SET sealed_secret = $1, sealed_secret_before = $2, secret_before_until = $3
                           WHERE id = $4",
@@ -124,14 +129,16 @@ impl Endpoints for PostgresStore {
         let again = now.before(limits::EXHAUSTED_AGAIN).as_micros();
         let (id, now, because) = (value::uuid(id.as_bytes()), now.as_micros(), value::text(because));
         let change = match change {
-            HealthChange::Failing => sql("UPDATE endpoints SET failing_since = $1, failing_because = $2
+            HealthChange::Failing => {
+                sql("UPDATE endpoints SET failing_since = $1, failing_because = $2, exhausted_at = NULL
                                           WHERE id = $3 AND failing_since IS NULL")
-            .bind(now)
-            .bind(because)
-            .bind(id),
+                .bind(now)
+                .bind(because)
+                .bind(id)
+            }
             HealthChange::Recovered => {
                 sql("UPDATE endpoints SET failing_since = NULL, failing_because = NULL, exhausted_at = NULL
-                     WHERE id = $1 AND failing_since IS NOT NULL")
+                     WHERE id = $1 AND failing_since IS NOT NULL AND disabled_at IS NULL")
                 .bind(id)
             }
             HealthChange::Exhausted => sql("UPDATE endpoints SET exhausted_at = $1 WHERE id = $2
@@ -175,8 +182,9 @@ impl Endpoints for PostgresStore {
         for (endpoint, id) in declared.iter().zip(&new_ids) {
             declare(&mut tx, endpoint, *id, now).await?;
         }
-        let active = tx.all(sql(concat!("SELECT ", columns!(), in_force!())), read).await?;
-        tx.finish(active).await
+        let in_force = sql(concat!("SELECT ", columns!(), in_force!()));
+        let active = tx.all(in_force, |row| readable(read(row))).await?;
+        tx.finish(active.into_iter().flatten().collect()).await
     }
 }
 
@@ -198,6 +206,18 @@ async fn declare(tx: &mut Tx, endpoint: &Declared, id: EndpointId, now: Timestam
     )
     .await?;
     Ok(())
+}
+
+/// A newer version beside this one can know forms that this one does not. The others must not suffer for it.
+fn readable(read: sqlx::Result<Endpoint>) -> sqlx::Result<Option<Endpoint>> {
+    match read {
+        Ok(endpoint) => Ok(Some(endpoint)),
+        Err(error @ sqlx::Error::Decode(_)) => {
+            tracing::error!(%error, "an endpoint cannot be read by this version, and gets nothing from it");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn read(row: &PgRow) -> sqlx::Result<Endpoint> {

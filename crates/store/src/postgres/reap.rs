@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::clock::DatabaseClock;
 use super::database::{Database, Tx, sql};
 use super::failure::Work;
-use super::{inbox, value};
+use super::{due, inbox, value};
 use crate::columns;
 use crate::limits::REAP_BATCH;
 
@@ -30,7 +30,7 @@ pub(super) async fn reap(
         tx.finish(()).await?;
         reaped.expired.extend(expired);
         reaped.changed += parts.iter().sum::<usize>();
-        reaped.is_more = parts.contains(&(REAP_BATCH as usize));
+        reaped.is_more = parts.iter().any(|part| *part >= REAP_BATCH as usize);
         // Before a server begins there is no traffic to stay short for, and everything must be taken back.
         if which == Reap::RunOut || parts == [0; 4] {
             reaped.expired.sort_unstable();
@@ -141,10 +141,9 @@ async fn end_expired(tx: &mut Tx, now: Timestamp) -> Work<Vec<EndpointId>> {
 
 /// What waits for an endpoint that was removed.
 async fn end_removed(tx: &mut Tx) -> Work<usize> {
-    let end = sql("UPDATE deliveries SET state = 'dead', dead_reason = $1, next_at = NULL WHERE id IN (
-                     SELECT d.id FROM endpoints e JOIN deliveries d ON d.endpoint_id = e.id
-                     WHERE e.is_removed AND d.state = 'ready' LIMIT $2 FOR UPDATE OF d SKIP LOCKED)")
-    .bind(DeadReason::Removed.as_str())
-    .bind(REAP_BATCH);
-    Ok(usize::try_from(tx.execute(end).await?).unwrap_or(usize::MAX))
+    let mut ended = 0;
+    for end in [due::END_REMOVED_FIRST, due::END_REMOVED_AGAIN] {
+        ended += tx.execute(sql(end).bind(DeadReason::Removed.as_str()).bind(REAP_BATCH)).await?;
+    }
+    Ok(usize::try_from(ended).unwrap_or(usize::MAX))
 }

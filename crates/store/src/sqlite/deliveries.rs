@@ -288,15 +288,15 @@ pub(super) fn of(
     rows.into_iter().map(complete).collect()
 }
 
-/// Puts back what was taken and cannot be used; the attempt that was not made is not counted.
+/// Puts back what was taken and cannot be used, behind what can; the attempt that was not made is not counted.
 fn put_back(
     connection: &Connection,
     next_at: Timestamp,
     taken: &[(DeliveryId, u32)],
 ) -> rusqlite::Result<()> {
     let mut back = connection.prepare_cached(
-        "UPDATE deliveries SET state = 'ready', attempt = attempt - 1, next_at = ?, leased_until = NULL
-         WHERE id = ? AND state = 'leased' AND attempt = ?",
+        "UPDATE deliveries SET state = 'ready', attempt = attempt - 1, next_at = ?1, turn = ?1, leased_until = NULL
+         WHERE id = ?2 AND state = 'leased' AND attempt = ?3",
     )?;
     for (id, attempt) in taken {
         back.execute(params![next_at.as_micros(), id.as_bytes(), attempt])?;

@@ -19,9 +19,19 @@ pub(super) const OLDEST_FIRST: &str = "SELECT next_at FROM deliveries
 pub(super) const OLDEST_AGAIN: &str = "SELECT next_at FROM deliveries
     WHERE endpoint_id = ? AND state = 'ready' AND attempt > 0 ORDER BY next_at LIMIT 1";
 
+/// First attempts for endpoints that were removed, so many.
+pub(super) const REMOVED_FIRST: &str =
+    "SELECT d.id FROM endpoints e CROSS JOIN deliveries d ON d.endpoint_id = e.id
+    WHERE e.is_removed = 1 AND d.state = 'ready' AND d.attempt = 0 LIMIT ?2";
+
+/// The same of retries.
+pub(super) const REMOVED_AGAIN: &str =
+    "SELECT d.id FROM endpoints e CROSS JOIN deliveries d ON d.endpoint_id = e.id
+    WHERE e.is_removed = 1 AND d.state = 'ready' AND d.attempt > 0 LIMIT ?2";
+
 #[cfg(test)]
 mod tests {
-    use rusqlite::{Connection, params};
+    use rusqlite::Connection;
 
     use super::*;
     use crate::sqlite::migrate;
@@ -33,30 +43,24 @@ mod tests {
         migrate::migrate(&mut file).unwrap();
         let mut plans = String::new();
         for (name, statement, index) in [
-            ("FIRST", FIRST, "deliveries_first"),
-            ("AGAIN", AGAIN, "deliveries_again"),
-            ("OLDEST_FIRST", OLDEST_FIRST, "deliveries_first"),
-            ("OLDEST_AGAIN", OLDEST_AGAIN, "deliveries_again"),
+            ("FIRST", FIRST, "SEARCH deliveries USING INDEX deliveries_first (endpoint_id=?)"),
+            ("AGAIN", AGAIN, "SEARCH deliveries USING INDEX deliveries_again (endpoint_id=? AND next_at<?)"),
+            ("OLDEST_FIRST", OLDEST_FIRST, "SEARCH deliveries USING INDEX deliveries_first (endpoint_id=?)"),
+            ("OLDEST_AGAIN", OLDEST_AGAIN, "SEARCH deliveries USING INDEX deliveries_again (endpoint_id=?)"),
+            ("REMOVED_FIRST", REMOVED_FIRST, "SEARCH d USING INDEX deliveries_first (endpoint_id=?)"),
+            ("REMOVED_AGAIN", REMOVED_AGAIN, "SEARCH d USING INDEX deliveries_again (endpoint_id=?)"),
         ] {
             let mut explain = file.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
-            let step = |row: &rusqlite::Row<'_>| row.get::<_, String>("detail");
-            let parameters = params![[7_u8; 16], 1, 1];
-            let steps = match explain.parameter_count() {
-                1 => explain.query_map([[7_u8; 16]], step),
-                _ => explain.query_map(parameters, step),
-            };
-            let steps = steps.unwrap().collect::<Result<Vec<_>, _>>().unwrap();
-            assert_eq!(
-                steps,
-                [format!(
-                    "SEARCH deliveries USING INDEX {index} (endpoint_id=?{})",
-                    match name {
-                        "AGAIN" => " AND next_at<?",
-                        _ => "",
-                    }
-                )],
-                "{name}"
-            );
+            // Whatever is asked for: the plan does not depend on it.
+            let nulls = rusqlite::params_from_iter(std::iter::repeat_n(
+                rusqlite::types::Null,
+                explain.parameter_count(),
+            ));
+            let steps = explain.query_map(nulls, |row| row.get::<_, String>("detail")).unwrap();
+            let steps = steps.collect::<Result<Vec<_>, _>>().unwrap();
+            assert_eq!(steps.last().unwrap(), index, "{name}");
+            let is_sorted = |step: &String| step.contains("TEMP B-TREE") || step.contains("SCAN d");
+            assert!(!steps.iter().any(is_sorted), "{name}: {steps:?}");
             plans += &format!("{name}\n  {}\n", steps.join("\n  "));
         }
         crate::plans::current("sqlite.txt", &plans);

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use secrecy::{ExposeSecret as _, SecretString};
-use tautline_core::endpoint::{Declared, Endpoint, Endpoints, Health, HealthChange, Kept};
+use tautline_core::endpoint::{Declared, Endpoint, EndpointChange, Endpoints, Health, HealthChange, Kept};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{EndpointId, StoreResult, Timestamp, limits};
 
@@ -62,35 +62,38 @@ impl Endpoints for SqliteStore {
         let vault = self.vault.clone();
         let found = self.lookups.read(move |connection| {
             let mut in_force = connection.prepare_cached(concat!("SELECT ", columns!(), in_force!()))?;
-            let rows = in_force.query_map([], |row| Ok((read(row)?, secrets(row)?)))?;
+            let rows =
+                in_force.query_map([], |row| Ok(readable(read(row))?.map(|read| (read, secrets(row)))))?;
             let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-            Ok(rows
+            let kept = rows
                 .into_iter()
-                .map(|(endpoint, sealed)| sealed::kept(vault.as_ref(), endpoint, sealed))
-                .collect())
+                .flatten()
+                .map(|(endpoint, sealed)| Ok(sealed::kept(vault.as_ref(), endpoint, sealed?)));
+            Ok(kept.collect::<rusqlite::Result<Vec<_>>>()?)
         });
         found.await
     }
 
-    async fn endpoint_change(&self, endpoint: &Endpoint) -> StoreResult<bool> {
-        let endpoint = endpoint.clone();
+    async fn endpoint_change(&self, id: EndpointId, change: EndpointChange) -> StoreResult<bool> {
         let changed = self.writer.write(move |connection| {
-            let (target, url) = columns::target(&endpoint.target);
+            let (target, url) = change.target.as_ref().map(columns::target).unzip();
             let changed = connection
                 .prepare_cached(
-                    "UPDATE endpoints SET target = ?, url = ?, filters = ?, tenants = ?, in_flight = ?,
-                       is_paused = ?, disabled_at = CASE WHEN ? THEN disabled_at END
+                    "UPDATE endpoints SET target = coalesce(?, target), url = coalesce(?, url),
+                       filters = coalesce(?, filters), tenants = coalesce(?, tenants),
+                       in_flight = coalesce(?, in_flight), is_paused = coalesce(?, is_paused),
+                       disabled_at = CASE WHEN ? THEN NULL ELSE disabled_at END
                      WHERE id = ? AND is_declared = 0 AND is_removed = 0",
                 )?
                 .execute(params![
                     target,
-                    url,
-                    columns::filters(&endpoint.filters),
-                    columns::tenants(&endpoint.tenants),
-                    endpoint.in_flight,
-                    endpoint.is_paused,
-                    endpoint.health.disabled_at.is_some(),
-                    endpoint.id.as_bytes(),
+                    url.flatten(),
+                    change.filters.as_deref().map(columns::filters),
+                    change.tenants.as_ref().map(columns::tenants),
+                    change.in_flight,
+                    change.is_paused,
+                    change.is_paused == Some(false),
+                    id.as_bytes(),
                 ])?;
             Ok(changed > 0)
         });
@@ -114,7 +117,7 @@ impl Endpoints for SqliteStore {
                 .optional()?
                 .flatten();
             let Some(had) = had else { return Ok(false) };
-            let before = sealed::as_before(vault.as_ref(), &id, &had)?;
+            let before = sealed::as_before(vault.as_ref(), &id, &had);
             connection
                 .prepare_cached(
                     "UPDATE endpoints SET sealed_secret = ?, sealed_secret_before = ?, secret_before_until = ?
@@ -140,14 +143,14 @@ impl Endpoints for SqliteStore {
             let changed = match change {
                 HealthChange::Failing => connection
                     .prepare_cached(
-                        "UPDATE endpoints SET failing_since = ?, failing_because = ?
+                        "UPDATE endpoints SET failing_since = ?, failing_because = ?, exhausted_at = NULL
                          WHERE id = ? AND failing_since IS NULL",
                     )?
                     .execute(params![now, because, id]),
                 HealthChange::Recovered => connection
                     .prepare_cached(
                         "UPDATE endpoints SET failing_since = NULL, failing_because = NULL, exhausted_at = NULL
-                         WHERE id = ? AND failing_since IS NOT NULL",
+                         WHERE id = ? AND failing_since IS NOT NULL AND disabled_at IS NULL",
                     )?
                     .execute(params![id]),
                 HealthChange::Exhausted => connection
@@ -226,7 +229,21 @@ fn declare(
 }
 
 fn active(connection: &Connection) -> rusqlite::Result<Vec<Endpoint>> {
-    connection.prepare_cached(concat!("SELECT ", columns!(), in_force!()))?.query_map([], read)?.collect()
+    let mut in_force = connection.prepare_cached(concat!("SELECT ", columns!(), in_force!()))?;
+    let rows = in_force.query_map([], |row| readable(read(row)))?;
+    Ok(rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
+/// A newer version, of which the file may come, can know forms that this one does not. The others must not suffer for it.
+fn readable(read: rusqlite::Result<Endpoint>) -> rusqlite::Result<Option<Endpoint>> {
+    match read {
+        Ok(endpoint) => Ok(Some(endpoint)),
+        Err(error @ rusqlite::Error::FromSqlConversionFailure(..)) => {
+            tracing::error!(%error, "an endpoint cannot be read by this version, and gets nothing from it");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Endpoint> {

@@ -6,7 +6,7 @@ use tautline_core::kinds::Policy;
 use tautline_core::schedule::{self, Next};
 use tautline_core::{EndpointId, Timestamp, limits};
 
-use super::{inbox, value};
+use super::{due, inbox, value};
 use crate::columns;
 use crate::limits::REAP_BATCH;
 
@@ -19,7 +19,7 @@ pub(super) fn reap(connection: &Connection, now: Timestamp, which: Reap) -> rusq
         let parts = [unanswered, orphans, expired.len(), end_removed(connection)?];
         reaped.expired.extend(expired);
         reaped.changed += parts.iter().sum::<usize>();
-        reaped.is_more = parts.contains(&(REAP_BATCH as usize));
+        reaped.is_more = parts.iter().any(|part| *part >= REAP_BATCH as usize);
         // Before a server begins there is no traffic to stay short for, and everything must be taken back.
         if which == Reap::RunOut || parts == [0; 4] {
             reaped.expired.sort_unstable();
@@ -124,11 +124,13 @@ fn end_expired(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<
 
 /// What waits for an endpoint that was removed.
 fn end_removed(connection: &Connection) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached(
-            "UPDATE deliveries SET state = 'dead', dead_reason = ?, next_at = NULL WHERE id IN (
-               SELECT d.id FROM endpoints e CROSS JOIN deliveries d ON d.endpoint_id = e.id
-               WHERE e.is_removed = 1 AND d.state = 'ready' LIMIT ?)",
-        )?
-        .execute(params![DeadReason::Removed.as_str(), REAP_BATCH])
+    let mut ended = 0;
+    for waiting in [due::REMOVED_FIRST, due::REMOVED_AGAIN] {
+        ended += connection
+            .prepare_cached(&format!(
+                "UPDATE deliveries SET state = 'dead', dead_reason = ?1, next_at = NULL WHERE id IN ({waiting})"
+            ))?
+            .execute(params![DeadReason::Removed.as_str(), REAP_BATCH])?;
+    }
+    Ok(ended)
 }

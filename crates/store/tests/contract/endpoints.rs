@@ -3,7 +3,9 @@
 use secrecy::ExposeSecret as _;
 use tautline_core::EndpointId;
 use tautline_core::delivery::{DeadReason, DeliveryState, Reap};
-use tautline_core::endpoint::{Declared, Endpoint, Filter, Health, HealthChange, Kept, Target, TenantSet};
+use tautline_core::endpoint::{
+    Declared, Endpoint, EndpointChange, Filter, Health, HealthChange, Kept, Target, TenantSet,
+};
 use tautline_core::idempotency::Once;
 use tautline_core::inbox::Revive;
 use tautline_core::{SystemRng, Timestamp, limits};
@@ -111,22 +113,31 @@ async fn kept(scene: &Scene, id: EndpointId) -> Kept {
 pub async fn an_endpoint_is_changed_and_one_that_is_declared_is_not(scene: &Scene) {
     let endpoint = made(scene, EndpointId::generate(NOW, &SystemRng));
     scene.store.endpoint_make(endpoint.clone(), "s".to_owned().into(), None).await.unwrap();
+    let change = EndpointChange {
+        target: Some(Target::Slack { url: "http://moved/".parse().unwrap() }),
+        filters: Some(vec![Filter::everything()]),
+        tenants: Some(TenantSet::All),
+        in_flight: Some(9),
+        is_paused: Some(true),
+    };
+    assert!(scene.store.endpoint_change(endpoint.id, change.clone()).await.unwrap());
     let changed = Endpoint {
-        target: Target::Standard { url: "http://moved/".parse().unwrap() },
+        target: Target::Slack { url: "http://moved/".parse().unwrap() },
         filters: vec![Filter::everything()],
         tenants: TenantSet::All,
-        in_flight: None,
+        in_flight: Some(9),
         is_paused: true,
         ..endpoint.clone()
     };
-    assert!(scene.store.endpoint_change(&changed).await.unwrap());
     assert_eq!(kept(scene, endpoint.id).await.endpoint, changed);
     assert_eq!(kept(scene, endpoint.id).await.secret.unwrap().expose_secret(), "s", "the secret stays");
+    assert!(scene.store.endpoint_change(endpoint.id, EndpointChange::default()).await.unwrap());
+    assert_eq!(kept(scene, endpoint.id).await.endpoint, changed, "what is not named stays");
     let declared = kept(scene, scene.endpoint).await.endpoint;
-    assert!(!scene.store.endpoint_change(&Endpoint { is_paused: true, ..declared.clone() }).await.unwrap());
+    assert!(!scene.store.endpoint_change(scene.endpoint, change.clone()).await.unwrap());
     assert_eq!(kept(scene, scene.endpoint).await.endpoint, declared);
     scene.store.endpoint_remove(endpoint.id).await.unwrap();
-    assert!(!scene.store.endpoint_change(&changed).await.unwrap(), "it is gone");
+    assert!(!scene.store.endpoint_change(endpoint.id, change).await.unwrap(), "it is gone");
 }
 
 pub async fn a_rotated_secret_is_good_beside_the_new_one(scene: &Scene) {
@@ -187,12 +198,25 @@ pub async fn a_change_of_health_is_made_by_one(scene: &Scene) {
     assert!(change(HealthChange::Exhausted, later(5)).await);
     assert!(!change(HealthChange::Exhausted, later(6)).await);
     assert!(change(HealthChange::Exhausted, later(5).after(limits::EXHAUSTED_AGAIN)).await, "a day later");
+    assert!(change(HealthChange::Failing, later(6)).await);
+    assert!(
+        change(HealthChange::Exhausted, later(6)).await,
+        "what an outage costs is told whatever was lost before"
+    );
+    assert!(change(HealthChange::Recovered, later(6)).await);
 
     assert_eq!(both(HealthChange::Disabled, later(7)).await, [true, false]);
     assert_eq!(kept(scene, id).await.endpoint.health.disabled_at, Some(later(7)));
-    let mut resumed = kept(scene, id).await.endpoint;
-    resumed.health.disabled_at = None;
-    assert!(scene.store.endpoint_change(&resumed).await.unwrap());
+    assert!(!change(HealthChange::Recovered, later(8)).await, "not by what was under way");
+    let other = EndpointChange { in_flight: Some(3), ..EndpointChange::default() };
+    assert!(scene.store.endpoint_change(id, other).await.unwrap());
+    assert_eq!(
+        kept(scene, id).await.endpoint.health.disabled_at,
+        Some(later(7)),
+        "not by a change of something else"
+    );
+    let resumed = EndpointChange { is_paused: Some(false), ..EndpointChange::default() };
+    assert!(scene.store.endpoint_change(id, resumed).await.unwrap());
     let health = kept(scene, id).await.endpoint.health;
     assert_eq!((health.disabled_at, health.failing_since), (None, Some(later(7))), "it has yet to recover");
 }

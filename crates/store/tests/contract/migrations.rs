@@ -33,7 +33,7 @@ const ROWS: &str = "
     INSERT INTO inbox (id, tenant_id, kind, name, received_at, expires_at, sealed_body, answer)
       VALUES (ID, 'old', 'event', 'message', 7, 8, BODY, 'not_held');
     INSERT INTO endpoints (id, name, target, filters, tenants, active, created_at)
-      VALUES (ID, 'app', 'in_process', '[]', '[]', ACTIVE, 7);
+      VALUES (ID, 'app', 'in_process', '[\"command.deploy\"]', '[]', ACTIVE, 7);
     INSERT INTO deliveries (id, tenant_id, request_id, endpoint_id, answers, state, attempt, dead_reason, expires_at)
       VALUES (ID, 'old', ID, ID, ACTIVE, 'dead', 1, 'exhausted', 8);
     INSERT INTO attempts (delivery_id, number, tenant_id, started_at, outcome) VALUES (ID, 1, 'old', 7, 'interrupted');";
@@ -83,6 +83,8 @@ async fn works(engine: Engine) {
         (1, 1),
         "and with them what belongs to them"
     );
+    let kept = engine.store.endpoints().await.unwrap();
+    assert_eq!(kept[0].endpoint.filters[0].to_string(), "command.deploy", "which is refused by now");
     let scene = Scene::on(engine).await;
     scene.accept(Kind::Event, "message").await;
     scene.store.message_accept(crate::outbox::new(&scene.acme, "C1", "x"), None).await.unwrap();

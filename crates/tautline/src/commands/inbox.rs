@@ -25,7 +25,7 @@ pub(crate) struct Replay {
     /// Single requests: req_… . Without any, all dead letters that fit.
     #[arg(value_name = "REQUEST", conflicts_with_all = ["endpoint", "kind", "name", "since"])]
     requests: Vec<String>,
-    /// Of this tenant. Everybody's, unless said; single requests and unclaimed ones need to know.
+    /// Of this tenant. Everybody's, unless said; single requests need to know.
     #[arg(long)]
     tenant: Option<String>,
     /// To this endpoint: end_… .

@@ -7,6 +7,7 @@ mod run;
 use std::error::Error;
 use std::future::Future;
 
+use tautline_server::core::endpoint::Filter;
 use tautline_server::dispatch::Registered;
 use tautline_server::slack::payload::{Action, Command, Event, Options, Shortcut, View};
 use tautline_server::slack::request::Kind;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub use context::{Context, Message};
 pub(crate) use run::serve;
 
-use crate::config::{Environment, GatewayConfig};
+use crate::config::{Environment, GatewayConfig, Problems};
 use crate::lifecycle;
 use register::{filters, handler};
 
@@ -45,6 +46,8 @@ pub type HandlerResult = Result<(), Box<dyn Error + Send + Sync>>;
 pub struct Gateway {
     config: GatewayConfig,
     handlers: Vec<Registered>,
+    /// What is wrong with what handlers want; said when it is to serve.
+    problems: Problems,
 }
 
 /// One of the gateway's own events: which installation or endpoint it is about, and what happened.
@@ -79,7 +82,8 @@ impl Gateway {
     }
 
     fn configured(environment: &Environment) -> Result<Self, GatewayError> {
-        Ok(Self { config: GatewayConfig::read(environment)?, handlers: Vec::new() })
+        let config = GatewayConfig::read(environment)?;
+        Ok(Self { config, handlers: Vec::new(), problems: Problems::default() })
     }
 
     /// Takes events of a type: `app_mention`; `*` stands for any rest, as in `channel_*`.
@@ -156,20 +160,20 @@ impl Gateway {
 
     /// Takes the gateway's own events: `installation.connected`, `.broken` and `.removed`, `endpoint.failing`, `.recovered` and
     /// `.exhausted`; `installation.*` is all of the first.
-    ///
-    /// # Panics
-    /// Where the name is none of these two sorts: it is written in the program, and would never be called.
     #[must_use]
-    pub fn on_gateway_event<F, R>(self, name: &str, handle: F) -> Self
+    pub fn on_gateway_event<F, R>(mut self, name: &str, handle: F) -> Self
     where
         F: Fn(Context<GatewayEvent>) -> R + Send + Sync + 'static,
         R: Future<Output = HandlerResult> + Send + 'static,
     {
-        let kinds = [Kind::Installation, Kind::Endpoint];
-        let found =
-            kinds.iter().find_map(|kind| Some((*kind, name.strip_prefix(kind.as_str())?.strip_prefix('.')?)));
-        let (kind, rest) = found.expect("installation.… or endpoint.…");
-        self.register(&[kind], rest, handle)
+        for kind in [Kind::Installation, Kind::Endpoint] {
+            if let Some(rest) = name.strip_prefix(kind.as_str()).and_then(|rest| rest.strip_prefix('.')) {
+                return self.register(&[kind], rest, handle);
+            }
+        }
+        self.problems
+            .add(format!("{name:?} is no event of the gateway's: write installation.… or endpoint.…"));
+        self
     }
 
     fn register<P, F, R>(mut self, kinds: &[Kind], name: &str, handle: F) -> Self
@@ -180,6 +184,11 @@ impl Gateway {
     {
         // What waits for a handler is found again by this name, so it must be the same from run to run.
         let filters = filters(kinds, name);
+        for filter in &filters {
+            if let Err(error) = filter.to_string().parse::<Filter>() {
+                self.problems.add(format!("a handler would never be called: {error}; {}", error.fix()));
+            }
+        }
         let mut name = format!("on {}", filters[0]);
         let alike = self.handlers.iter().filter(|registered| registered.filters == filters).count();
         if alike > 0 {
@@ -198,6 +207,7 @@ impl Gateway {
 
     /// Serves until it is told to stop, then finishes what is in hand.
     pub async fn serve_until(self, stop: CancellationToken) -> Result<(), GatewayError> {
+        self.problems.or(())?;
         serve(self.config, self.handlers, stop).await
     }
 }

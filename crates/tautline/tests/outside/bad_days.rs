@@ -350,6 +350,24 @@ async fn a_night_without_the_app_ends_with_everything_delivered_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_says_it_is_gone_is_well_again_once_it_took_something() {
+    let scene = Scene::new().await;
+    let app = App::new(scene.clock.clone());
+    let receiver = Receiver::start(scene.address.port(3001), app.reply()).await;
+    let endpoint = scene.endpoint(&receiver.url, "slack", "*", 4).await;
+    app.is(Mood::Gone);
+    assert_eq!(scene.event("Ev1").await, StatusCode::OK);
+    scene.is(&endpoint, "disabled").await;
+    scene.ask(Method::PATCH, &endpoint, Some(json!({ "in_flight": 5 }))).await;
+    scene.is(&endpoint, "disabled").await;
+    app.is(Mood::Well);
+    scene.ask(Method::PATCH, &endpoint, Some(json!({ "paused": false }))).await;
+    assert_eq!(scene.event("Ev2").await, StatusCode::OK);
+    scene.is(&endpoint, "well").await;
+    scene.told(&["stopped: the endpoint answered 410", "again"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_night_outlived_is_told_once_and_to_those_who_want_to_know() {
     let scene = Scene::new().await;
     let app = App::new(scene.clock.clone());

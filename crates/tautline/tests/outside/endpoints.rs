@@ -222,6 +222,30 @@ async fn a_paused_endpoint_gets_nothing_until_it_is_resumed_and_moved() {
     assert_eq!(status, StatusCode::FORBIDDEN, "the company's to change");
 }
 
+#[tokio::test]
+async fn when_the_one_that_answers_is_gone_another_answers() {
+    let slack = Slack::start().await;
+    let first =
+        Receiver::start(slack.address.port(3001), Reply::of(|_| async { response(410, "", "") })).await;
+    let gateway = GatewaySetup::of(&slack)
+        .with("TAUTLINE_FORWARD_URL", &first.url)
+        .with("TAUTLINE_FORWARD_SECRET", "app-secret")
+        .start();
+    let key = gateway.tenant("acme").await;
+    Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
+    let second = Receiver::start(slack.address.port(3002), says("platform")).await;
+    everything(&gateway, &second.url).await;
+    let refused = slack.command("/deploy").await;
+    assert!(refused["body"].as_str().unwrap().contains("did not work"), "{refused}");
+    let is_disabled = async || {
+        let (_, listed) = gateway.get(PATH, ADMIN_KEY).await;
+        listed["endpoints"].as_array()?.iter().any(|each| each["state"] == "disabled").then_some(())
+    };
+    eventually("it is disabled", is_disabled).await;
+    assert_eq!(slack.command("/deploy").await["body"], "platform", "at once");
+    assert_eq!(first.received().len(), 1, "it is left alone");
+}
+
 /// An app that knows one secret only, as Bolt apps do.
 async fn app_with_secret(address: std::net::SocketAddr, secret: String) -> Receiver {
     let secret = tautline_server::slack::signing::SigningSecret::new(secret).unwrap();

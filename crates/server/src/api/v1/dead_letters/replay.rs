@@ -88,7 +88,7 @@ pub(crate) async fn replay(
     };
     let revival = |Listed { delivery, tenant, kind, .. }| Revival {
         id: delivery.id,
-        turn: app.dispatcher.turn(delivery.endpoint, &tenant, kind, now),
+        turn: app.dispatcher.turn_again(&tenant, kind, now),
         tenant,
         expires_at: Policy::of(kind).worth_until(now),
     };

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::Deserialize;
 use tautline_core::access::Scope;
-use tautline_core::endpoint::{Kept, Target};
+use tautline_core::endpoint::{EndpointChange, Target};
 use utoipa::ToSchema;
 
 use super::view::{EndpointBody, kept};
@@ -18,7 +18,7 @@ use crate::error::{ApiPath, ApiResult, ErrorBody};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EndpointChange {
+pub(crate) struct ChangedEndpoint {
     /// Where it is now. What waits for it goes there.
     url: Option<String>,
     /// What it wants from now on.
@@ -39,7 +39,7 @@ pub(crate) struct EndpointChange {
     path = "/api/v1/endpoints/{id}",
     tag = "endpoints",
     params(("id" = String, Path, description = "end_…")),
-    request_body = EndpointChange,
+    request_body = ChangedEndpoint,
     responses(
         (status = 200, description = "The endpoint as it is now", body = EndpointBody),
         (status = 400, description = "A URL, filter or limit that cannot be", body = ErrorBody),
@@ -52,36 +52,29 @@ pub(crate) async fn change(
     State(app): State<Arc<App>>,
     platform: Platform,
     ApiPath(id): ApiPath<String>,
-    change: Result<Json<EndpointChange>, JsonRejection>,
+    change: Result<Json<ChangedEndpoint>, JsonRejection>,
 ) -> ApiResult<Json<EndpointBody>> {
     platform.may(Scope::Manage)?;
     let Json(change) = change?;
-    let Kept { mut endpoint, secret, secret_before } = read::made(&app, &id).await?;
-    if let Some(url) = &change.url {
-        let url = read::url(url)?;
-        endpoint.target = match endpoint.target {
+    let endpoint = read::made(&app, &id).await?.endpoint;
+    let url = change.url.as_deref().map(read::url).transpose()?;
+    let tenants = match &change.tenants {
+        Some(tenants) => Some(read::tenants(&app, tenants).await?),
+        None => None,
+    };
+    let change = EndpointChange {
+        target: url.map(|url| match endpoint.target {
             Target::Standard { .. } => Target::Standard { url },
             Target::Slack { .. } | Target::InProcess => Target::Slack { url },
-        };
-    }
-    if let Some(filters) = &change.filters {
-        endpoint.filters = read::filters(filters)?;
-    }
-    if let Some(tenants) = &change.tenants {
-        endpoint.tenants = read::tenants(&app, tenants).await?;
-    }
-    if let Some(most) = change.in_flight {
-        endpoint.in_flight = Some(read::in_flight(most)?);
-    }
-    if let Some(is_paused) = change.paused {
-        endpoint.is_paused = is_paused;
-        if !is_paused {
-            endpoint.health.disabled_at = None;
-        }
-    }
-    if !app.store.endpoint_change(&endpoint).await? {
+        }),
+        filters: change.filters.as_deref().map(read::filters).transpose()?,
+        tenants,
+        in_flight: change.in_flight.map(read::in_flight).transpose()?,
+        is_paused: change.paused,
+    };
+    if !app.store.endpoint_change(endpoint.id, change).await? {
         return Err(read::unknown(&id)); // removed in the meantime
     }
     refresh(&app).await;
-    Ok(Json(kept(&Kept { endpoint, secret, secret_before }, app.clock.now())))
+    Ok(Json(kept(&read::known(&app, &id).await?, app.clock.now())))
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use tautline_core::EndpointId;
 use tautline_core::access::Scope;
 use tautline_core::inbox::{Revive, Whose};
 use tautline_core::kinds::Policy;
@@ -39,9 +38,6 @@ pub(crate) struct Which {
     /// `next_cursor` of the call before.
     cursor: Option<String>,
 }
-
-/// Whichever endpoints it goes to: what is replayed queues behind itself, and not before what arrives.
-const REPLAYED: EndpointId = EndpointId::from_bytes([0; 16]);
 
 /// What one call came to.
 #[derive(Serialize, ToSchema)]
@@ -96,7 +92,7 @@ pub(crate) async fn replay_all(
         for summary in found.items {
             let (id, now) = (summary.request.id, app.clock.now());
             let until = Policy::of(summary.request.kind).worth_until(now);
-            let turn = app.dispatcher.turn(REPLAYED, &tenant, summary.request.kind, now);
+            let turn = app.dispatcher.turn_again(&tenant, summary.request.kind, now);
             count(app.store.request_replay(&tenant, id, Revive::Undone, now, turn, until).await? > 0);
         }
         found.next

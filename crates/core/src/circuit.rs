@@ -20,7 +20,14 @@ pub struct Circuit {
 struct Open {
     rests: u32,
     rest_until: Timestamp,
-    is_probing: bool,
+    /// The probe that is under way.
+    probe: Option<Probe>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Probe {
+    /// It was made during the rest, as somebody waited: if it fails, that says nothing of how long to rest.
+    is_early: bool,
 }
 
 /// What may be begun.
@@ -46,7 +53,7 @@ pub enum CircuitChange {
 impl Circuit {
     /// That of an endpoint that was failing when this server learned of it: probed at once.
     pub fn open(now: Timestamp) -> Self {
-        Self { failures: 0, open: Some(Open { rests: 0, rest_until: now, is_probing: false }) }
+        Self { failures: 0, open: Some(Open { rests: 0, rest_until: now, probe: None }) }
     }
 
     /// Whether it lets everything pass.
@@ -58,7 +65,7 @@ impl Circuit {
     pub fn room(&self, now: Timestamp, somebody_waits: bool) -> Room {
         match &self.open {
             None => Room::All,
-            Some(open) if open.is_probing => Room::None,
+            Some(open) if open.probe.is_some() => Room::None,
             Some(open) if somebody_waits || now >= open.rest_until => Room::Probe,
             Some(_) => Room::None,
         }
@@ -66,7 +73,7 @@ impl Circuit {
 
     /// Opens it, whatever was before: the endpoint itself said that it is not there.
     pub fn trip(&mut self, now: Timestamp) {
-        self.open.get_or_insert(Open { rests: 0, rest_until: now, is_probing: false });
+        self.open.get_or_insert(Open { rests: 0, rest_until: now, probe: None });
     }
 
     /// Somebody did something about it: it need not rest any longer.
@@ -77,16 +84,16 @@ impl Circuit {
     }
 
     /// A probe begins.
-    pub fn probe(&mut self) {
+    pub fn probe(&mut self, now: Timestamp) {
         if let Some(open) = &mut self.open {
-            open.is_probing = true;
+            open.probe = Some(Probe { is_early: now < open.rest_until });
         }
     }
 
     /// The probe is over, whether or not it came to an attempt.
     pub fn probe_over(&mut self) {
         if let Some(open) = &mut self.open {
-            open.is_probing = false;
+            open.probe = None;
         }
     }
 
@@ -109,12 +116,12 @@ impl Circuit {
                 if self.failures < limits::CIRCUIT_FAILURES {
                     return None;
                 }
-                self.open = Some(Open { rests: 1, rest_until: now.after(rest(0, asked)), is_probing: false });
+                self.open = Some(Open { rests: 1, rest_until: now.after(rest(0, asked)), probe: None });
                 Some(CircuitChange::Opened)
             }
             Some(open) => {
                 // What was under way when it opened says nothing new.
-                if is_probe {
+                if is_probe && open.probe.is_some_and(|probe| !probe.is_early) {
                     open.rest_until = now.after(rest(open.rests, asked));
                     open.rests += 1;
                 }
@@ -170,7 +177,7 @@ mod tests {
             assert!(rest >= before && rest <= limits::CIRCUIT_RESTS.1, "{rest:?} after {before:?}");
             assert!(before > Duration::ZERO || rest <= Duration::from_secs(15), "the first is short");
             (now, before) = (now.after(rest), rest);
-            circuit.probe();
+            circuit.probe(now);
             assert_eq!(circuit.room(now, true), Room::None, "one at a time");
             assert_eq!(circuit.ended(false, true, None, now), None, "said once");
             circuit.probe_over();
@@ -196,12 +203,21 @@ mod tests {
         let mut circuit = opened();
         assert_eq!(circuit.room(NOW, false), Room::None);
         assert_eq!(circuit.room(NOW, true), Room::Probe);
-        circuit.probe();
+        let end = NOW.after(limits::CIRCUIT_RESTS.0);
+        for _ in 0..20 {
+            circuit.probe(NOW);
+            circuit.ended(false, true, None, NOW);
+            circuit.probe_over();
+        }
+        assert_eq!(circuit.room(end, false), Room::Probe, "people who wait make no rest longer");
+        circuit.probe(end);
         circuit.ended(false, true, Some(Duration::from_secs(90)), NOW);
         circuit.probe_over();
         assert_eq!(circuit.room(later(89), false), Room::None);
         assert_eq!(circuit.room(later(90), false), Room::Probe);
+        circuit.probe(later(90));
         circuit.ended(false, true, Some(Duration::from_secs(9_000_000)), later(90));
+        circuit.probe_over();
         assert_eq!(
             circuit.room(later(90).after(limits::CIRCUIT_RESTS.1), false),
             Room::Probe,

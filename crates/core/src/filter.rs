@@ -20,8 +20,14 @@ pub enum FilterError {
     #[error("{0:?} is no filter")]
     Unreadable(String),
     /// Commands begin with a slash.
-    #[error("{0:?} matches nothing: commands begin with a slash")]
+    #[error("{0:?} matches nothing: commands begin with a slash, and go on")]
     NoSlash(String),
+    /// The types of Slack's events are single words; the names that apps subscribe to may say more (`message.channels`).
+    #[error("{0:?} matches nothing: the type of an event is one word")]
+    Event(String),
+    /// The gateway's own events are few.
+    #[error("{0:?} matches nothing: the gateway says no such thing")]
+    Own(String),
     /// A star stands for any rest, and for nothing else.
     #[error("{0:?} matches nothing: a star may only stand at the end")]
     Star(String),
@@ -34,7 +40,10 @@ impl FilterError {
             Self::Unreadable(_) => {
                 "write \"*\", a kind and a name as in \"event.app_mention\", or a beginning as in \"command.*\"".to_owned()
             }
+            Self::NoSlash(text) if text.ends_with("./") => "name the command: command./deploy".to_owned(),
             Self::NoSlash(text) => format!("write {:?}", text.replacen('.', "./", 1)),
+            Self::Event(_) => "write the type as it stands in the payload: event.message, event.app_mention".to_owned(),
+            Self::Own(_) => "there are installation.connected, .broken, .removed, and endpoint.failing, .recovered, .exhausted".to_owned(),
             Self::Star(_) => "name what is wanted, or its beginning and then a star: \"event.message*\"".to_owned(),
         }
     }
@@ -69,6 +78,16 @@ impl Filter {
             }
     }
 
+    /// Whether it names the gateway's own events, and nothing of Slack's.
+    pub fn is_own(&self) -> bool {
+        self.kind.is_some_and(|kind| own_names(kind).is_some())
+    }
+
+    /// Whether it names events that are the company's own, and no tenant's.
+    pub fn is_of_home(&self) -> bool {
+        self.kind == Some(Kind::Endpoint)
+    }
+
     /// How much it says: an exact name more than a beginning, a long beginning more than a short one.
     pub(crate) fn precision(&self) -> (bool, bool, usize) {
         (self.kind.is_some(), !self.name.ends_with('*'), self.name.len())
@@ -91,10 +110,28 @@ impl FromStr for Filter {
         if name.strip_suffix('*').unwrap_or(name).contains('*') {
             return Err(FilterError::Star(text.to_owned()));
         }
-        if kind == Kind::Command && !name.starts_with('/') && name != "*" {
+        if kind == Kind::Command && name != "*" && (!name.starts_with('/') || name == "/") {
             return Err(FilterError::NoSlash(text.to_owned()));
         }
-        Ok(Self { kind: Some(kind), name: name.to_owned() })
+        let is_of_a_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_*".contains(c);
+        if kind == Kind::Event && !name.chars().all(is_of_a_word) {
+            return Err(FilterError::Event(text.to_owned()));
+        }
+        let filter = Self { kind: Some(kind), name: name.to_owned() };
+        let can_match = |names: [&str; 3]| names.iter().any(|own| filter.wants(kind, own));
+        if !own_names(kind).is_none_or(can_match) {
+            return Err(FilterError::Own(text.to_owned()));
+        }
+        Ok(filter)
+    }
+}
+
+/// What the gateway says of its own accord, by the kind.
+fn own_names(kind: Kind) -> Option<[&'static str; 3]> {
+    match kind {
+        Kind::Installation => Some(["connected", "broken", "removed"]),
+        Kind::Endpoint => Some(["failing", "recovered", "exhausted"]),
+        _ => None,
     }
 }
 
@@ -141,6 +178,16 @@ mod tests {
         }
         let error = "command.deploy".parse::<Filter>().unwrap_err();
         assert_eq!(error.fix(), "write \"command./deploy\"");
+        for (own, error) in [
+            ("installation.foo", FilterError::Own("installation.foo".into())),
+            ("endpoint.dead*", FilterError::Own("endpoint.dead*".into())),
+            ("event.message.channels", FilterError::Event("event.message.channels".into())),
+            ("event. app_mention", FilterError::Event("event. app_mention".into())),
+            ("command./", FilterError::NoSlash("command./".into())),
+        ] {
+            assert_eq!(own.parse::<Filter>(), Err(error));
+        }
+        assert!("installation.*".parse::<Filter>().unwrap().is_own());
         for star in ["event.*x*", "block_action.a*b", "event.**"] {
             assert_eq!(star.parse::<Filter>(), Err(FilterError::Star(star.to_owned())));
         }

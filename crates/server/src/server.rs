@@ -82,6 +82,11 @@ impl Server {
         Ok(Self { app })
     }
 
+    /// Whether anything takes what Slack sends; the gateway's own handler does not count.
+    pub fn has_endpoints(&self) -> bool {
+        self.app.has_endpoints()
+    }
+
     /// Serves until told to stop; then finishes what is in hand for [`limits::SHUTDOWN_GRACE`], and leaves the
     /// rest to leases.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {

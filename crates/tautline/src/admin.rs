@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 use tautline_server::core::keeping::{self, ResealCursor};
 use tautline_server::core::{Clock as _, Store, SystemClock, SystemRng, TenantId, Vault as _};
 use tautline_server::{Desk, Ports};
+use tautline_store::Keyring;
 use tautline_store::sqlite::OpenError;
 
-use crate::config::{Environment, GatewayConfig, MAKE_KEY, Problems, has_made_key, keyring};
+use crate::config::{Database, Environment, GatewayConfig, MAKE_KEY, Problems, has_made_key, keyring};
 use crate::store;
 
 /// Whoever does what is asked.
 pub(crate) enum Admin {
     /// A running server, asked by its API.
-    Server { url: String, key: SecretString, seals_with: String },
+    Server { url: String, key: SecretString, seals_with: Option<String> },
     /// The store itself.
     Store(Arc<dyn Store>, Box<Desk>),
 }
@@ -38,14 +39,31 @@ impl Admin {
         let config = GatewayConfig::read(environment)?;
         let mut problems = Problems::default();
         let key = environment.secret("TAUTLINE_ADMIN_KEY", &mut problems);
-        if config.encryption_keys.is_none() && !has_made_key(&config.data_dir) {
-            problems.add(format!("there is no encryption key: set {MAKE_KEY}"));
-        }
         problems.or(())?;
+        if let Database::Sqlite(path) = &config.database
+            && !path.exists()
+        {
+            bail!(
+                "there is no store at {}: start a server first, or set TAUTLINE_DATA_DIR to where it is",
+                path.display()
+            );
+        }
         let rng = Arc::new(SystemRng);
-        let vault = Arc::new(keyring(config.encryption_keys.as_ref(), &config.data_dir, rng.clone())?);
-        let seals_with = vault.first_key();
+        // A running server has keys of its own: they are needed here only where none runs.
+        let is_keyless = config.encryption_keys.is_none() && !has_made_key(&config.data_dir);
+        let vault = if is_keyless {
+            Keyring::single("none", SystemRng.array(), rng.clone())
+        } else {
+            keyring(config.encryption_keys.as_ref(), &config.data_dir, rng.clone())?
+        };
+        let (vault, no_key) = (Arc::new(vault), format!("there is no encryption key: set {MAKE_KEY}"));
+        let seals_with = (!is_keyless).then(|| vault.first_key());
         let error = match store::open(&config.database, vault.clone(), "a command of tautline's").await {
+            Ok(_) if is_keyless => {
+                let mut problems = Problems::default();
+                problems.add(no_key);
+                return Err(problems.or(()).unwrap_err().into());
+            }
             Ok(store) => {
                 let ports = Ports { store: store.clone(), vault, clock: Arc::new(SystemClock), rng };
                 let desk = Desk::new(config.settings, ports).await?;
@@ -89,6 +107,9 @@ impl Admin {
                 let said =
                     self.ask(Method::POST, &format!("/api/v1/vault/reseal{query}"), None, None).await?;
                 let theirs = said["key"].as_str().unwrap_or_default();
+                let Some(seals_with) = seals_with else {
+                    bail!("there is no encryption key: set {MAKE_KEY}")
+                };
                 if theirs != seals_with {
                     bail!(
                         "the server at {url} seals with the key {theirs}, and TAUTLINE_ENCRYPTION_KEYS begins with {seals_with} here: start the server anew with these keys first"

@@ -54,8 +54,8 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
     let next = schedule::after(&policy, &result, leased.attempt, ended_at, expires_at, app.rng.as_ref());
     if !matches!(result, AttemptResult::Answered(_)) {
         tracing::warn!(
-            request = %leased.request.id, endpoint = %leased.endpoint, attempt = leased.attempt, ?next,
-            "an attempt failed: {}", told(&result),
+            request = %leased.request.id, endpoint = %leased.endpoint, attempt = leased.attempt,
+            "an attempt failed: {}; {}", told(&result), follows(&next),
         );
     }
     let unheard = ear.say(verdict(&result, &next)).err();
@@ -134,6 +134,15 @@ pub(crate) fn told(result: &AttemptResult) -> String {
         AttemptResult::Refused { answer, .. } => format!("the endpoint answered {}", answer.status),
         AttemptResult::NotReached { error } => format!("the endpoint was not reached: {error}"),
         AttemptResult::Unknown { error } => format!("no complete answer: {error}"),
+    }
+}
+
+/// What follows, in a person's words.
+fn follows(next: &Next) -> String {
+    match next {
+        Next::Delivered => "it is delivered".to_owned(),
+        Next::Retry { at } => format!("again at {at}"),
+        Next::Dead { reason } => format!("given up: {}", reason.as_str()),
     }
 }
 

@@ -66,24 +66,36 @@ async fn changed(app: &App, id: EndpointId, change: HealthChange, because: &str,
     let endpoints = app.endpoints();
     let Some(endpoint) = endpoints.iter().find(|endpoint| endpoint.id == id) else { return };
     // A path may hold a secret; the host says enough.
-    let host = endpoint.target.url().and_then(|url| url.host_str()).unwrap_or(&endpoint.name);
+    let host = endpoint.target.url().and_then(|url| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{}{port}", url.host_str()?))
+    });
+    let place = format!("{} ({})", host.as_deref().unwrap_or("a handler of this process"), endpoint.name);
     let (name, text) = match change {
-        HealthChange::Failing => {
-            ("failing", format!("Deliveries to {host} fail: {because}. What comes waits."))
-        }
+        HealthChange::Failing => (
+            "failing",
+            format!(
+                "Deliveries to {place} fail: {because}. What comes waits, and the endpoint is probed until it is well."
+            ),
+        ),
         HealthChange::Recovered => {
-            ("recovered", format!("Deliveries to {host} succeed again. What waited is on its way."))
+            ("recovered", format!("Deliveries to {place} succeed again. What waited is on its way."))
         }
         HealthChange::Exhausted => (
             "exhausted",
             format!(
-                "Deliveries to {host} were given up: {because}. See tautline inbox replay --endpoint {id}."
+                "Deliveries to {place} were given up: {because}. To have them made again: tautline inbox replay --endpoint {id}"
             ),
         ),
         HealthChange::Disabled => (
             "failing",
             format!(
-                "Deliveries to {host} are stopped: {because}. What comes waits; resume it with tautline endpoints resume {id}."
+                "Deliveries to {place} are stopped: {because}. What comes waits; once it is there again, {}.",
+                if endpoint.is_declared {
+                    "start the server anew".to_owned()
+                } else {
+                    format!("run tautline endpoints resume {id}")
+                }
             ),
         ),
     };

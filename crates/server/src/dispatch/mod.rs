@@ -11,7 +11,7 @@ mod late;
 mod sweep;
 mod way;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 pub(crate) use attempt::{Held, Verdict, attempt, told};
@@ -40,6 +40,8 @@ pub(crate) struct Dispatcher {
     /// Where Slack waits for the words of a delivery that found no slot. The sweep may yet be in time.
     held: Mutex<HashMap<DeliveryId, Waiting>>,
     turns: Mutex<Turns>,
+    /// Endpoints whose secret does not open, of which that was said.
+    locked: Mutex<HashSet<EndpointId>>,
 }
 
 /// Where Slack waits for the words of a delivery that was stored without a slot.
@@ -75,7 +77,7 @@ impl Dispatcher {
             Some((endpoint.id, Way::new(via, endpoint, None, &wake, now)))
         };
         let ways = RwLock::new(Arc::new(endpoints.iter().filter_map(way).collect()));
-        Self { ways, client, wake, held: Mutex::default(), turns: Mutex::default() }
+        Self { ways, client, wake, held: Mutex::default(), turns: Mutex::default(), locked: Mutex::default() }
     }
 
     /// Makes the ways to endpoints that the API made, as they are now, and gives up those that it removed. What is under
@@ -97,7 +99,16 @@ impl Dispatcher {
             ways.entry(*id).or_insert_with(|| way.clone());
         }
         for kept in kept.iter().filter(|kept| !kept.endpoint.is_declared) {
-            let Some(address) = Address::of(kept) else { continue };
+            let Some(address) = Address::of(kept) else {
+                if !self.is_known_as_locked(kept.endpoint.id) {
+                    tracing::error!(
+                        endpoint = %kept.endpoint.id,
+                        "nothing goes to an endpoint whose secret does not open: start the server with the key that sealed \
+                         it, or give it another with tautline endpoints rotate-secret"
+                    );
+                }
+                continue;
+            };
             let before = all.get(&kept.endpoint.id).map(AsRef::as_ref);
             let way = Way::new(Via::Http(address), &kept.endpoint, before, &self.wake, now);
             ways.insert(kept.endpoint.id, way);
@@ -107,6 +118,18 @@ impl Dispatcher {
         // What waited for one that was resumed is due.
         self.wake.notify_one();
         recovered
+    }
+
+    fn is_known_as_locked(&self, endpoint: EndpointId) -> bool {
+        !self.locked.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint)
+    }
+
+    /// Has an endpoint probed that rests: somebody did something about it.
+    pub(crate) fn probe(&self, endpoint: EndpointId, now: Timestamp) {
+        if let Some(way) = self.way(endpoint) {
+            way.probe_at(now);
+            self.wake.notify_one();
+        }
     }
 
     /// Begins nothing more at an endpoint that said it is gone, until it is resumed or declared anew. False: that was said at

@@ -78,17 +78,17 @@ impl State {
         (free, free.min(way.in_flight_again.saturating_sub(self.again)))
     }
 
-    fn take(&mut self, way: &Arc<Way>, is_again: bool, is_probe: bool) -> Option<Slot> {
+    fn take(&mut self, way: &Arc<Way>, is_again: bool, probe_at: Option<Timestamp>) -> Option<Slot> {
         let (free, free_again) = self.free(way);
         if free == 0 || (is_again && free_again == 0) {
             return None;
         }
         self.under_way += 1;
         self.again += usize::from(is_again);
-        if is_probe && let Some(circuit) = &mut self.circuit {
-            circuit.probe();
+        if let (Some(now), Some(circuit)) = (probe_at, &mut self.circuit) {
+            circuit.probe(now);
         }
-        Some(Slot { way: way.clone(), is_again, is_probe })
+        Some(Slot { way: way.clone(), is_again, is_probe: probe_at.is_some() })
     }
 }
 
@@ -117,11 +117,9 @@ impl Way {
             load,
         };
         if let Some(before) = before
-            && ((before.is_shut && !way.is_shut) || before.via.url() != way.via.url())
-            && let Some(circuit) = &mut way.state().circuit
+            && !before.is_to_where(&way)
         {
-            // Resumed, or moved.
-            circuit.probe_at(now);
+            way.probe_at(now);
         }
         Arc::new(way)
     }
@@ -130,6 +128,13 @@ impl Way {
     pub(super) fn with_shut(&self, is_shut: bool) -> Arc<Self> {
         let (via, load) = (self.via.clone(), self.load.clone());
         Arc::new(Self { via, load, is_shut, ..*self })
+    }
+
+    /// Somebody did something about it: it need not rest any longer.
+    pub(super) fn probe_at(&self, now: Timestamp) {
+        if let Some(circuit) = &mut self.state().circuit {
+            circuit.probe_at(now);
+        }
     }
 
     /// Whether both lead to the same place.
@@ -165,9 +170,9 @@ impl Way {
         let mut state = self.state();
         let slot = match state.room(self, now, somebody_waits) {
             Room::None => None,
-            Room::Probe => state.take(self, false, true),
+            Room::Probe => state.take(self, false, Some(now)),
             Room::All if state.is_queued => None,
-            Room::All => state.take(self, false, false),
+            Room::All => state.take(self, false, None),
         };
         if slot.is_none() {
             state.is_queued = true;
@@ -180,16 +185,16 @@ impl Way {
         let (mut state, mut slots) = (self.state(), Slots::default());
         match state.room(self, now, false) {
             Room::None => {}
-            Room::Probe if due.first > 0 => slots.first.extend(state.take(self, false, true)),
-            Room::Probe if due.again > 0 => slots.again.extend(state.take(self, true, true)),
+            Room::Probe if due.first > 0 => slots.first.extend(state.take(self, false, Some(now))),
+            Room::Probe if due.again > 0 => slots.again.extend(state.take(self, true, Some(now))),
             Room::Probe => {}
             Room::All => {
                 // Fewer than were looked for: these are all.
                 state.is_queued = due.first >= asked.first;
                 state.is_behind = due.again >= asked.again;
                 // Retries first: they have no more than their part, and what is new finds the rest.
-                slots.again = std::iter::from_fn(|| state.take(self, true, false)).take(due.again).collect();
-                slots.first = std::iter::from_fn(|| state.take(self, false, false)).take(due.first).collect();
+                slots.again = std::iter::from_fn(|| state.take(self, true, None)).take(due.again).collect();
+                slots.first = std::iter::from_fn(|| state.take(self, false, None)).take(due.first).collect();
             }
         }
         slots
@@ -387,6 +392,7 @@ mod tests {
             AttemptResult::Refused { answer: Answer { status: 410, ..Answer::default() }, retry_after: None };
         slots(&way, due(1, 0), NOW).first[0].ended(&gone, NOW);
         let resumed = way_to(&endpoint(8), Some(&way.with_shut(true)));
+        resumed.probe_at(NOW);
         let probe = slots(&resumed, due(1, 0), NOW);
         let answered = AttemptResult::Answered(Answer::default());
         assert_eq!(probe.first[0].ended(&answered, NOW), Some(CircuitChange::Closed), "which is told");

@@ -49,6 +49,15 @@ impl Address {
         Self { url, form: Form::Slack(Secrets { now: secret, before: None }) }
     }
 
+    /// The same, with the secret in force alone.
+    pub(crate) fn without_previous(mut self) -> Self {
+        match &mut self.form {
+            Form::Slack(secrets) => secrets.before = None,
+            Form::Standard(secrets) => secrets.before = None,
+        }
+        self
+    }
+
     /// The address of an endpoint that the API made; none without its secret.
     pub(crate) fn of(kept: &Kept) -> Option<Self> {
         let (url, form) = match &kept.endpoint.target {

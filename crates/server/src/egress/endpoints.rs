@@ -109,6 +109,7 @@ async fn read_answer(response: reqwest::Response, awaited: bool, now: Timestamp)
             return AttemptResult::Unknown { error: format!("the answer is longer than {limit} bytes") };
         }
         Ok(None) => Bytes::new(),
+        Err(_) if !(awaited && status.is_success()) => Bytes::new(),
         Err(error) => return AttemptResult::Unknown { error: describe(error) },
     };
     let answer = Answer { status: status.as_u16(), content_type, body };

@@ -23,17 +23,25 @@ const METADATA_V6: [Ipv6Addr; 3] = [
 pub(super) fn is_metadata(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.is_link_local() || METADATA_V4.contains(&v4),
-        IpAddr::V6(v6) => METADATA_V6.contains(&v6) || within(v6).is_some_and(|v4| is_metadata(v4.into())),
+        IpAddr::V6(v6) => {
+            METADATA_V6.contains(&v6)
+                || v6.is_unicast_link_local()
+                || within(v6).into_iter().flatten().any(|v4| is_metadata(v4.into()))
+        }
     }
 }
 
-/// The IPv4 address that a gateway on the way would turn this into: NAT64, 6to4, and the long abandoned compatible form.
-fn within(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// The IPv4 addresses that a gateway on the way could turn this into: NAT64 (also with a prefix of one's own, RFC 8215), SIIT,
+/// 6to4, Teredo (its server, and its client turned over), and the long abandoned compatible form.
+fn within(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
+    let v4 = |a, b, c, d| Some(Ipv4Addr::new(a, b, c, d));
     match address.octets() {
-        [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
+        [0, 0x64, 0xff, 0x9b, .., a, b, c, d]
+        | [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, a, b, c, d]
         | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
-        | [0x20, 0x02, a, b, c, d, ..] => Some(Ipv4Addr::new(a, b, c, d)),
-        _ => None,
+        | [0x20, 0x02, a, b, c, d, ..] => [v4(a, b, c, d), None],
+        [0x20, 0x01, 0, 0, a, b, c, d, _, _, _, _, e, f, g, h] => [v4(a, b, c, d), v4(!e, !f, !g, !h)],
+        _ => [None, None],
     }
 }
 
@@ -78,6 +86,11 @@ mod tests {
             "http://[fd00:ec2::254]/",
             "http://[::169.254.169.254]/",
             "http://[2002:a9fe:a9fe::1]/",
+            "http://[64:ff9b:1::a9fe:a9fe]/",
+            "http://[::ffff:0:169.254.169.254]/",
+            "http://[2001:0:a9fe:a9fe::1]/",
+            "http://[2001:0:1:1::5601:5601]/",
+            "http://[fe80::a9fe:a9fe]/",
         ] {
             assert!(names_metadata(&spelled.parse().unwrap()), "{spelled}");
         }

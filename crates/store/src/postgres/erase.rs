@@ -11,7 +11,7 @@ use super::failure::Work;
 use crate::limits::PART;
 
 /// Small tables, erased at once. Lanes before the installations they are known by.
-const DOORS: [(&str, &str); 8] = [
+const DOORS: [(&str, &str); 9] = [
     (
         "lanes",
         "DELETE FROM lanes WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
@@ -32,6 +32,17 @@ const DOORS: [(&str, &str); 8] = [
     ("dashboard_links", "DELETE FROM dashboard_links WHERE tenant_id = $1"),
     ("connect_links", "DELETE FROM connect_links WHERE tenant_id = $1"),
     ("installations", "DELETE FROM installations WHERE tenant_id = $1"),
+    // Endpoints for this tenant serve the others on; those for nobody else go.
+    (
+        "endpoints",
+        "UPDATE endpoints e SET tenants = o.others::text, is_removed = o.others = '[]',
+           sealed_secret = CASE WHEN o.others <> '[]' THEN sealed_secret END,
+           sealed_secret_before = CASE WHEN o.others <> '[]' THEN sealed_secret_before END
+         FROM (SELECT n.id, coalesce(jsonb_agg(t.named) FILTER (WHERE t.named <> $1), '[]') AS others
+               FROM endpoints n CROSS JOIN LATERAL jsonb_array_elements_text(n.tenants::jsonb) AS t (named)
+               GROUP BY n.id HAVING bool_or(t.named = $1)) AS o
+         WHERE e.id = o.id AND NOT e.is_declared AND NOT e.is_removed",
+    ),
 ];
 
 const LAST: [(&str, &str); 3] = [

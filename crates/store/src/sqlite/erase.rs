@@ -19,6 +19,15 @@ const ROOMS: [(&str, &str); 2] = [
     ),
 ];
 
+/// Endpoints for this tenant serve the others on; those for nobody else go.
+const LEAVE_ENDPOINTS: &str = "UPDATE endpoints SET
+      tenants = (SELECT json_group_array(value) FROM json_each(tenants) WHERE value <> ?1),
+      is_removed = NOT EXISTS (SELECT 1 FROM json_each(tenants) WHERE value <> ?1),
+      sealed_secret = CASE WHEN EXISTS (SELECT 1 FROM json_each(tenants) WHERE value <> ?1) THEN sealed_secret END,
+      sealed_secret_before =
+        CASE WHEN EXISTS (SELECT 1 FROM json_each(tenants) WHERE value <> ?1) THEN sealed_secret_before END
+    WHERE is_declared = 0 AND is_removed = 0 AND EXISTS (SELECT 1 FROM json_each(tenants) WHERE value = ?1)";
+
 pub(super) fn part(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Erased> {
     let mut erased = Erased::default();
     let id = tenant.as_str();
@@ -33,6 +42,7 @@ pub(super) fn part(connection: &Connection, tenant: &TenantId) -> rusqlite::Resu
         let delete = format!("DELETE FROM {table} WHERE tenant_id = ?");
         erased.count(table, connection.prepare_cached(&delete)?.execute([id])? as u64);
     }
+    erased.count("endpoints", connection.prepare_cached(LEAVE_ENDPOINTS)?.execute([id])? as u64);
     for (table, delete) in ROOMS {
         let rows = connection.prepare_cached(delete)?.execute(params![id, PART])?;
         erased.count(table, rows as u64);

@@ -8,6 +8,7 @@ use tautline_core::endpoint::{
 };
 use tautline_core::idempotency::Once;
 use tautline_core::inbox::Revive;
+use tautline_core::keeping;
 use tautline_core::{SystemRng, Timestamp, limits};
 use tautline_slack::request::Kind;
 
@@ -219,4 +220,23 @@ pub async fn a_change_of_health_is_made_by_one(scene: &Scene) {
     assert!(scene.store.endpoint_change(id, resumed).await.unwrap());
     let health = kept(scene, id).await.endpoint.health;
     assert_eq!((health.disabled_at, health.failing_since), (None, Some(later(7))), "it has yet to recover");
+}
+
+pub async fn an_erased_tenant_leaves_its_endpoints(scene: &Scene) {
+    let [alone, shared, all] = [1, 2, 3].map(|last| EndpointId::from_bytes([last; 16]));
+    let both = TenantSet::Only(vec![scene.acme.clone(), scene.globex.clone()]);
+    for endpoint in [
+        made(scene, alone),
+        Endpoint { tenants: both, ..made(scene, shared) },
+        Endpoint { tenants: TenantSet::All, ..made(scene, all) },
+    ] {
+        scene.store.endpoint_make(endpoint, "s".to_owned().into(), None).await.unwrap();
+    }
+    let erased = keeping::erase(scene.store.as_ref(), &scene.acme, "a test".into(), NOW).await.unwrap();
+    assert!(erased.rows.iter().any(|(table, rows)| *table == "endpoints" && *rows == 2), "{:?}", erased.rows);
+    let ids = scene.store.endpoints().await.unwrap().into_iter().map(|kept| kept.endpoint.id);
+    assert!(!ids.collect::<Vec<_>>().contains(&alone), "it was for nobody else");
+    assert_eq!(kept(scene, shared).await.endpoint.tenants, TenantSet::Only(vec![scene.globex.clone()]));
+    assert!(kept(scene, shared).await.secret.is_some());
+    assert_eq!(kept(scene, all).await.endpoint.tenants, TenantSet::All);
 }

@@ -49,7 +49,7 @@ on_every_engine! {
     endpoints::{a_declared_endpoint_keeps_its_id, an_endpoint_no_longer_declared_gets_nothing_and_keeps_what_waits,
         an_endpoint_that_was_made_keeps_its_secret_and_survives_a_start, a_removed_endpoint_takes_what_waits_with_it,
         an_endpoint_is_changed_and_one_that_is_declared_is_not, a_rotated_secret_is_good_beside_the_new_one,
-        a_change_of_health_is_made_by_one},
+        a_change_of_health_is_made_by_one, an_erased_tenant_leaves_its_endpoints},
     inbox::{
         a_request_is_stored_with_its_deliveries,
         the_same_event_twice_at_once_is_stored_once,

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use tautline_server::core::EndpointId;
 
 use crate::admin::Admin;
 use crate::config::Environment;
@@ -33,7 +34,7 @@ pub(crate) enum Command {
     /// Change an endpoint. What is left out stays.
     Change {
         /// end_…
-        id: String,
+        id: EndpointId,
         /// Where it is now.
         #[arg(long)]
         url: Option<String>,
@@ -45,48 +46,51 @@ pub(crate) enum Command {
     /// Send it nothing for now: what comes waits.
     Pause {
         /// end_…
-        id: String,
+        id: EndpointId,
         #[command(flatten)]
         output: Output,
     },
     /// Send it what waits, and what comes. Also one that answered 410.
     Resume {
         /// end_…
-        id: String,
+        id: EndpointId,
         #[command(flatten)]
         output: Output,
     },
     /// Ask an endpoint now, and see what it says. Exit code 1 if it does not take it.
     Test {
         /// end_…
-        id: String,
+        id: EndpointId,
         #[command(flatten)]
         output: Output,
     },
     /// Give an endpoint a new secret. The one before is good for a day, as well.
     RotateSecret {
         /// end_…
-        id: String,
+        id: EndpointId,
         #[command(flatten)]
         output: Output,
     },
     /// Remove an endpoint. What waits for it becomes dead letters.
     Remove {
         /// end_…
-        id: String,
+        id: EndpointId,
         /// Remove it: what waits for it can go nowhere else.
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        output: Output,
     },
 }
 
 /// What an endpoint gets, and how much of it.
 #[derive(Args)]
 pub(crate) struct What {
-    /// What it wants, such as event.app_mention or command./deploy; any one of several. Everything, unless said.
+    /// What it wants, such as event.app_mention or command./deploy; any one of several. A new endpoint: everything, unless
+    /// said.
     #[arg(long = "filter", value_name = "FILTER")]
     filters: Vec<String>,
-    /// Whose requests; several may be named. Everybody's, unless said.
+    /// Whose requests; several may be named. A new endpoint: everybody's, unless said.
     #[arg(long = "tenant", value_name = "TENANT")]
     tenants: Vec<String>,
     /// Attempts under way at once.
@@ -119,7 +123,7 @@ impl What {
 
 pub(crate) async fn run(environment: &Environment, command: Command) -> anyhow::Result<()> {
     logging::start(environment, "warn")?;
-    if let Command::Remove { id, yes: false } = &command {
+    if let Command::Remove { id, yes: false, .. } = &command {
         anyhow::bail!("what waits for {id} would become dead letters: say --yes if that is meant");
     }
     let admin = Admin::reach(environment).await?;
@@ -180,10 +184,9 @@ pub(crate) async fn run(environment: &Environment, command: Command) -> anyhow::
                 say(&format!("the one before is good until {}", text(rotated, "previous_secret_until")));
             })
         }
-        Command::Remove { id, .. } => {
+        Command::Remove { id, output, .. } => {
             ask(Method::DELETE, &format!("/{id}"), None).await?;
-            say(&format!("{id} is removed"));
-            Ok(())
+            show(&json!({ "removed": id }), output.json, |_| say(&format!("{id} is removed")))
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
+use tautline_server::core::{EndpointId, RequestId};
 
 use crate::admin::Admin;
 use crate::config::{Environment, Problems};
@@ -24,13 +25,13 @@ pub(crate) enum Command {
 pub(crate) struct Replay {
     /// Single requests: req_… . Without any, all dead letters that fit.
     #[arg(value_name = "REQUEST", conflicts_with_all = ["endpoint", "kind", "name", "since"])]
-    requests: Vec<String>,
+    requests: Vec<RequestId>,
     /// Of this tenant. Everybody's, unless said; single requests need to know.
     #[arg(long)]
     tenant: Option<String>,
     /// To this endpoint: end_… .
     #[arg(long)]
-    endpoint: Option<String>,
+    endpoint: Option<EndpointId>,
     /// Of this kind, such as event.
     #[arg(long)]
     kind: Option<String>,
@@ -67,7 +68,8 @@ fn since(text: &str, now: jiff::Timestamp) -> Result<String, String> {
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
         return Ok(at.to_string());
     }
-    let ago: Option<jiff::SignedDuration> = text.parse().ok();
+    let ago = text.parse::<jiff::Span>().ok();
+    let ago = ago.and_then(|ago| ago.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
     let at = ago.and_then(|ago| now.checked_sub(ago.abs()).ok());
     let at = at.ok_or_else(|| {
         format!("--since {text:?} is no time: write 2026-01-31T12:00:00Z, or 8h, 30m, 2d 4h")
@@ -92,9 +94,8 @@ async fn named(admin: &Admin, replay: &Replay) -> anyhow::Result<()> {
 async fn many(admin: &Admin, replay: &Replay, since: Option<String>) -> anyhow::Result<()> {
     let path = if replay.unclaimed { "/api/v1/inbox/replay" } else { "/api/v1/dead-letters/replay" };
     let mut which = Map::new();
-    for (name, value) in
-        [("endpoint", &replay.endpoint), ("kind", &replay.kind), ("type", &replay.name), ("since", &since)]
-    {
+    which.extend(replay.endpoint.map(|id| ("endpoint".to_owned(), json!(id))));
+    for (name, value) in [("kind", &replay.kind), ("type", &replay.name), ("since", &since)] {
         which.extend(value.as_ref().map(|value| (name.to_owned(), json!(value))));
     }
     which.insert("limit".to_owned(), json!(PAGE));
@@ -144,6 +145,7 @@ mod tests {
         let now: jiff::Timestamp = "2026-01-31T12:00:00Z".parse().unwrap();
         assert_eq!(since("8h", now).unwrap(), "2026-01-31T04:00:00Z");
         assert_eq!(since("30m ago", now).unwrap(), "2026-01-31T11:30:00Z");
+        assert_eq!(since("2d 4h", now).unwrap(), "2026-01-29T08:00:00Z");
         assert_eq!(since("2026-01-30T00:00:00+02:00", now).unwrap(), "2026-01-29T22:00:00Z");
         assert!(since("yesterday", now).unwrap_err().contains("8h"));
     }

@@ -11,17 +11,17 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Database, GatewayConfig, MAKE_KEY, keyring, make_private};
 use crate::{lifecycle, store};
 
+/// What is off where nothing takes what Slack sends.
+const DISPATCH: &str = "dispatch";
+
 /// Serves until it is told to stop.
 pub(crate) async fn serve(
     config: GatewayConfig,
     handlers: Vec<Registered>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    for off in &config.off {
-        // With handlers in this process there is dispatch, whatever is set.
-        if off.what != "dispatch" || handlers.is_empty() {
-            tracing::info!("{} is off: {}", off.what, off.fix);
-        }
+    for off in config.off.iter().filter(|off| off.what != DISPATCH) {
+        tracing::info!("{} is off: {}", off.what, off.fix);
     }
     if config.settings.single_workspace {
         tracing::info!("one workspace: every signed request is home's, as SLACK_CLIENT_ID is not set");
@@ -42,6 +42,10 @@ pub(crate) async fn serve(
     let readiness =
         ports.store.readiness(SystemClock.now()).await.context("the store cannot be written to")?;
     let server = Server::new(config.settings, ports, handlers).await?;
+    // With handlers in this process, or endpoints that were made, there is dispatch whatever is set.
+    if let Some(off) = config.off.iter().find(|off| off.what == DISPATCH && !server.has_endpoints()) {
+        tracing::info!("{} is off: {}, or make an endpoint", off.what, off.fix);
+    }
     let address = listener.local_addr()?;
     tracing::info!(%address, store = readiness.engine, durability = readiness.durability, "serving");
     server.serve(listener, stop).await;

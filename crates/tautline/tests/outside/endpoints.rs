@@ -115,6 +115,8 @@ async fn what_cannot_be_an_endpoint_is_refused_with_the_reason() {
         (new(ok, "slack", json!(["events.x"]), all.clone()), "invalid_filter"),
         (new(ok, "slack", json!(["command.deploy"]), all.clone()), "invalid_filter"),
         (new(ok, "slack", json!(["event.*x*"]), all.clone()), "invalid_filter"),
+        (new(ok, "slack", json!(["installation.broken"]), all.clone()), "invalid_filter"),
+        (new(ok, "standard", json!(["endpoint.*"]), json!(["acme"])), "invalid_filter"),
         (new("http://[::169.254.169.254]/", "slack", all.clone(), all.clone()), "invalid_url"),
         (new(&format!("http://app/{}", "x".repeat(2100)), "slack", all.clone(), all.clone()), "invalid_url"),
         (new(ok, "slack", all.clone(), json!(["acme", "*"])), "invalid_tenants"),
@@ -365,6 +367,11 @@ async fn endpoints_are_looked_after_from_the_command_line_whether_a_server_runs_
     gateway.restart();
     let (_, listed, _) = run(&gateway, &["endpoints", "list"]);
     assert!(listed.contains(id) && listed.contains("event.*"), "{listed}");
+    let (code, _, err) = run(&gateway, &["endpoints", "remove", "../tenants/home", "--yes"]);
+    assert!(
+        code == Some(2) && err.contains("not an id"),
+        "an id, and nothing that a path could make of it: {err}"
+    );
     let (code, _, err) = run(&gateway, &["endpoints", "remove", id]);
     assert!(code == Some(1) && err.contains("--yes"), "{err}");
     assert_eq!(run(&gateway, &["endpoints", "remove", id, "--yes"]).0, Some(0));

@@ -18,6 +18,7 @@ use crate::auth::Anyone;
 use crate::error::{ApiError, ApiQuery, ApiResult, ErrorBody};
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// To this endpoint: `end_…`.

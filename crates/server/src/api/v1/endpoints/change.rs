@@ -27,7 +27,8 @@ pub(crate) struct ChangedEndpoint {
     tenants: Option<Vec<String>>,
     /// Attempts under way at once.
     in_flight: Option<u32>,
-    /// True: nothing is sent, and what comes waits until it is too old. False: also one that answered 410 is asked again.
+    /// True: nothing is sent, and what comes waits until it is too old. False: it is asked again at once, also if it rests
+    /// or answered 410.
     paused: Option<bool>,
 }
 
@@ -55,10 +56,10 @@ pub(crate) async fn change(
     change: Result<Json<ChangedEndpoint>, JsonRejection>,
 ) -> ApiResult<Json<EndpointBody>> {
     platform.may(Scope::Manage)?;
-    let Json(change) = change?;
+    let Json(changed) = change?;
     let endpoint = read::made(&app, &id).await?.endpoint;
-    let url = change.url.as_deref().map(read::url).transpose()?;
-    let tenants = match &change.tenants {
+    let url = changed.url.as_deref().map(read::url).transpose()?;
+    let tenants = match &changed.tenants {
         Some(tenants) => Some(read::tenants(&app, tenants).await?),
         None => None,
     };
@@ -67,14 +68,22 @@ pub(crate) async fn change(
             Target::Standard { .. } => Target::Standard { url },
             Target::Slack { .. } | Target::InProcess => Target::Slack { url },
         }),
-        filters: change.filters.as_deref().map(read::filters).transpose()?,
+        filters: changed.filters.as_deref().map(read::filters).transpose()?,
         tenants,
-        in_flight: change.in_flight.map(read::in_flight).transpose()?,
-        is_paused: change.paused,
+        in_flight: changed.in_flight.map(read::in_flight).transpose()?,
+        is_paused: changed.paused,
     };
+    read::together(
+        change.target.as_ref().unwrap_or(&endpoint.target),
+        change.filters.as_deref().unwrap_or(&endpoint.filters),
+        change.tenants.as_ref().unwrap_or(&endpoint.tenants),
+    )?;
     if !app.store.endpoint_change(endpoint.id, change).await? {
         return Err(read::unknown(&id)); // removed in the meantime
     }
     refresh(&app).await;
+    if changed.paused == Some(false) {
+        app.dispatcher.probe(endpoint.id, app.clock.now());
+    }
     Ok(Json(kept(&read::known(&app, &id).await?, app.clock.now())))
 }

@@ -77,6 +77,7 @@ pub(crate) async fn create(
     let (target, filters) = (read::target(&new.form, &new.url)?, read::filters(&new.filters)?);
     let in_flight = new.in_flight.map(read::in_flight).transpose()?;
     let tenants = read::tenants(&app, &new.tenants).await?;
+    read::together(&target, &filters, &tenants)?;
     if app.endpoints().len() >= limits::ENDPOINTS {
         let error = format!("there are {} endpoints already", limits::ENDPOINTS);
         return Err(ApiError::new(StatusCode::CONFLICT, "too_many_endpoints", error)

@@ -53,6 +53,27 @@ pub(super) fn filters(texts: &[String]) -> ApiResult<Vec<Filter>> {
     texts.iter().map(read).collect()
 }
 
+/// What form, filters and tenants say together must be able to match something.
+pub(super) fn together(target: &Target, filters: &[Filter], tenants: &TenantSet) -> ApiResult<()> {
+    let never = |filter: &Filter, why: &str| {
+        ApiError::bad_request("invalid_filter", format!("\"{filter}\" matches nothing here: {why}"))
+    };
+    for filter in filters {
+        if filter.is_own() && !target.takes_own_events() {
+            return Err(never(filter, "the gateway's own events do not go to Bolt apps")
+                .fix("make an endpoint of the form standard for them"));
+        }
+        if filter.is_of_home() && !tenants.contains(&TenantId::home()) {
+            return Err(never(
+                filter,
+                "what becomes of endpoints is the company's own affair, and no customer's",
+            )
+            .fix("name the tenant \"home\", or all: [\"*\"]"));
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn tenants(app: &App, ids: &[String]) -> ApiResult<TenantSet> {
     if ids == ["*"] {
         return Ok(TenantSet::All);

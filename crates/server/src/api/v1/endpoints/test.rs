@@ -64,6 +64,8 @@ pub(crate) async fn test(
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "sealed", "the endpoint's secret does not open")
             .fix("start the server with the key that sealed it, or rotate the secret")
     })?;
+    // Whether the app knows its new secret is what somebody wants to know who rotated it.
+    let address = address.without_previous();
     let now = app.clock.now();
     let challenge = new_secret(app.rng.as_ref());
     let is_slack = matches!(kept.endpoint.target, Target::Slack { .. });
@@ -128,9 +130,10 @@ fn tested(result: &AttemptResult, duration_ms: u64, challenge: Option<&String>) 
             ),
             Some("give the path at which the app takes Slack's events, such as /slack/events"),
         ),
-        401 | 403 => {
-            (Some(told(result)), Some("give the app this endpoint's secret (rotate-secret shows a new one)"))
-        }
+        401 | 403 => (
+            Some(told(result)),
+            Some("give the app this endpoint's newest secret (rotate-secret shows another)"),
+        ),
         404 | 405 => (Some(told(result)), Some("give the whole path at which the app takes requests")),
         300..=399 => (Some(told(result)), Some("redirects are not followed: give the address they lead to")),
         _ => (Some(told(result)), Some("see the app's own log")),

@@ -22,7 +22,8 @@ pub(crate) struct EndpointBody {
     in_flight: u32,
     /// `api`, or `environment`: declared by the environment or the program, and to be changed there.
     source: &'static str,
-    /// `well`, `failing` (it rests between probes), `paused`, or `disabled` (it answered 410).
+    /// `well`, `failing` (it rests between probes), `paused`, `disabled` (it answered 410), or `locked` (its secret does not
+    /// open with the keys of the server that was asked: nothing is sent).
     state: &'static str,
     /// RFC 3339; null while it is well.
     failing_since: Option<String>,
@@ -38,7 +39,10 @@ pub(crate) struct EndpointBody {
 
 pub(super) fn kept(kept: &Kept, now: Timestamp) -> EndpointBody {
     let until = kept.secret_before.as_ref().map(|(_, until)| *until).filter(|until| now < *until);
-    EndpointBody { previous_secret_until: until.map(|at| at.to_string()), ..body(&kept.endpoint) }
+    let shown = body(&kept.endpoint);
+    let is_locked = kept.secret.is_none() && !kept.endpoint.is_declared;
+    let state = if is_locked { "locked" } else { shown.state };
+    EndpointBody { previous_secret_until: until.map(|at| at.to_string()), state, ..shown }
 }
 
 pub(super) fn body(endpoint: &Endpoint) -> EndpointBody {

@@ -19,6 +19,7 @@ use crate::auth::Anyone;
 use crate::error::{ApiError, ApiQuery, ApiResult, ErrorBody};
 
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// Of this kind, such as `event` or `command`.

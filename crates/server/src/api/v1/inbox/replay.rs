@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use tautline_core::RequestId;
 use tautline_core::access::Scope;
+use tautline_core::delivery::DeadReason;
 use tautline_core::inbox::{Revive, Whose};
 use tautline_core::kinds::Policy;
 use utoipa::ToSchema;
@@ -70,6 +71,11 @@ pub(crate) async fn replay(
         let now = app.clock.now();
         let until = Policy::of(found.request.kind).worth_until(now);
         match app.store.request_replay(&tenant, request, Revive::All, now, now, until).await? {
+            0 if found.deliveries.iter().any(|delivery| delivery.dead == Some(DeadReason::Removed)) => {
+                let error = "the endpoint that this was for is removed";
+                return Err(conflict("endpoint_removed", error)
+                    .fix("read it with GET, and hand it over yourself; an endpoint that moves is changed, not made anew"));
+            }
             0 => {
                 let error = "this request has no dead delivery";
                 return Err(conflict("nothing_to_replay", error)

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tautline_server::core::{Clock, SecretHash, Store, SystemClock, SystemRng, Timestamp};
+use tautline_server::core::{Clock, Store, SystemClock, SystemRng, Timestamp};
 use tautline_server::slack::signing::{SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER};
-use tautline_server::{OAuth, Ports, Server, Settings, Tuning};
+use tautline_server::{Ports, Server, Settings, Tuning};
 use tautline_store::postgres::PostgresOptions;
 use tautline_store::sqlite::SqliteOptions;
 use tautline_store::{Keyring, PostgresStore, SqliteStore};
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::support::inside::{self, Gate};
 use crate::support::{
     ADMIN_KEY, Address, OK, Received, Receiver, Reply, SIGNING_SECRET, eventually, http, response,
 };
@@ -39,29 +40,6 @@ impl Moved {
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// A commit waits while the gate is shut, and says that it is there.
-#[derive(Default)]
-struct Gate {
-    shut: Mutex<bool>,
-    opened: Condvar,
-    reached: tokio::sync::Notify,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut shut = self.shut.lock().unwrap();
-        while *shut {
-            self.reached.notify_one();
-            shut = self.opened.wait(shut).unwrap();
-        }
-    }
-
-    fn set(&self, shut: bool) {
-        *self.shut.lock().unwrap() = shut;
-        self.opened.notify_all();
-    }
-}
 
 /// A gateway whose every request is home's.
 struct Scene {
@@ -92,31 +70,18 @@ impl Scene {
             let url = Cluster::shared().database().url().into();
             Arc::new(PostgresStore::open(PostgresOptions { url, clock: None }, vault.clone()).await.unwrap())
         } else {
-            let passing = gate.clone();
             let options = SqliteOptions {
                 path: data.path().join("tautline.db"),
                 holder: "a test".into(),
-                commit_gate: Some(Arc::new(move || passing.pass())),
+                commit_gate: Some(gate.of_commits()),
             };
             Arc::new(SqliteStore::open(options, vault.clone()).unwrap())
         };
         let alerts = Receiver::start(address.port(3009), Reply::Say(OK)).await;
         let url = address.url(8080);
-        let settings = Settings {
-            public_url: url.parse().unwrap(),
-            slack_url: address.url(8081).parse().unwrap(),
-            signing_secrets: vec![SigningSecret::new(SIGNING_SECRET).unwrap()],
-            single_workspace: true,
-            oauth: OAuth::Off { fix: "none here".into() },
-            bot_scopes: Vec::new(),
-            redirect_uri: format!("{url}/callback").parse().unwrap(),
-            return_origins: Vec::new(),
-            admin_key: Some(SecretHash::of(ADMIN_KEY)),
-            bot_token: None,
-            forward: None,
-            ops_webhook: Some(alerts.url.clone().into()),
-            tuning: Tuning { commit_budget: Duration::from_secs(60), ..Tuning::default() },
-        };
+        let tuning = Tuning { commit_budget: Duration::from_secs(60), ..Tuning::default() };
+        let ops_webhook = Some(alerts.url.clone().into());
+        let settings = Settings { ops_webhook, ..inside::settings(address, tuning) };
         let ports = Ports { store, vault, clock: clock.clone(), rng };
         let server = Server::new(settings, ports, Vec::new()).await.unwrap();
         let listener = TcpListener::bind(address.port(8080)).await.unwrap();

@@ -1,49 +1,26 @@
 //! A commit that stalls, seen from Slack's side. The server runs in the test's own process here: the failpoint
 //! is a gate in front of the store's every commit.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
 use tautline_server::core::installation::{Facts, Installations as _, Installed, NewInstallation};
-use tautline_server::core::{Clock as _, InstallationId, SecretHash, SystemClock, SystemRng, TenantId};
+use tautline_server::core::{Clock as _, InstallationId, SystemClock, SystemRng, TenantId};
 use tautline_server::dispatch::{Handler, HandlerAnswer, HandlerCall, Registered};
-use tautline_server::slack::signing::SigningSecret;
 use tautline_server::slack::{AppId, TeamId};
-use tautline_server::{OAuth, Ports, Server, Settings, Tuning};
+use tautline_server::{Ports, Server, Tuning};
 use tautline_store::sqlite::SqliteOptions;
 use tautline_store::{Keyring, SqliteStore};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{ADMIN_KEY, Address, SIGNING_SECRET, form, http, signed};
+use crate::support::inside::{self, Gate};
+use crate::support::{ADMIN_KEY, Address, form, http, signed};
 
 const FORM: &str = "application/x-www-form-urlencoded";
-
-/// A commit waits while the gate is shut, and says that it is there.
-#[derive(Default)]
-struct Gate {
-    shut: Mutex<bool>,
-    opened: Condvar,
-    reached: tokio::sync::Notify,
-}
-
-impl Gate {
-    fn pass(&self) {
-        let mut shut = self.shut.lock().unwrap();
-        while *shut {
-            self.reached.notify_one();
-            shut = self.opened.wait(shut).unwrap();
-        }
-    }
-
-    fn set(&self, shut: bool) {
-        *self.shut.lock().unwrap() = shut;
-        self.opened.notify_all();
-    }
-}
 
 struct Told(mpsc::UnboundedSender<String>);
 
@@ -69,32 +46,16 @@ impl Scene {
     async fn new(commit_budget: Duration) -> Self {
         let (address, data) = (Address::new(), tempfile::tempdir().unwrap());
         let gate = Arc::new(Gate::default());
-        let passing = gate.clone();
-        let commit_gate = Arc::new(move || passing.pass());
         let rng = Arc::new(SystemRng);
         let vault = Arc::new(Keyring::single("test", [7; 32], rng.clone()));
         let options = SqliteOptions {
             path: data.path().join("tautline.db"),
             holder: "a test".into(),
-            commit_gate: Some(commit_gate),
+            commit_gate: Some(gate.of_commits()),
         };
         let store = Arc::new(SqliteStore::open(options, vault.clone()).unwrap());
         let url = address.url(8080);
-        let settings = Settings {
-            public_url: url.parse().unwrap(),
-            slack_url: address.url(8081).parse().unwrap(),
-            signing_secrets: vec![SigningSecret::new(SIGNING_SECRET).unwrap()],
-            single_workspace: true,
-            oauth: OAuth::Off { fix: "none here".into() },
-            bot_scopes: Vec::new(),
-            redirect_uri: format!("{url}/callback").parse().unwrap(),
-            return_origins: Vec::new(),
-            admin_key: Some(SecretHash::of(ADMIN_KEY)),
-            bot_token: None,
-            forward: None,
-            ops_webhook: None,
-            tuning: Tuning { commit_budget, ..Tuning::default() },
-        };
+        let settings = inside::settings(address, Tuning { commit_budget, ..Tuning::default() });
         let (tell, handled) = mpsc::unbounded_channel();
         let handlers = vec![Registered::for_everything("told", Arc::new(Told(tell)))];
         let ports = Ports { store: store.clone(), vault, clock: Arc::new(SystemClock), rng };

@@ -3,6 +3,7 @@
 mod address;
 mod chromium;
 mod gateway;
+pub mod inside;
 mod people;
 mod process;
 mod receiver;

@@ -135,6 +135,8 @@ pub(crate) fn waiting_sqlite(path: &Path, count: u32) -> Result<()> {
         ("numbers", numbers),
     ]))?;
     file.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+    // The disk is to be idle when the measuring begins.
+    std::fs::File::open(path)?.sync_all()?;
     Ok(())
 }
 

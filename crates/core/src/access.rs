@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::idempotency::{IdempotencyKey, Once};
 use crate::names::names;
-use crate::{KeyId, SecretHash, StoreResult, TenantId, Timestamp};
+use crate::{KeyId, Page, PageRequest, SecretHash, StoreResult, TenantId, Timestamp};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,10 @@ pub struct ApiKey {
     pub scopes: Vec<Scope>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, give or take [`limits::KEY_USE_NOTED`](crate::limits::KEY_USE_NOTED).
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// Who calls.
@@ -69,6 +73,20 @@ pub trait Keys {
         idempotency: Option<IdempotencyKey>,
     ) -> StoreResult<Once<()>>;
 
-    /// The key behind a secret.
+    /// The key behind a secret, unless it was revoked.
     async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>>;
+
+    /// Lists keys that were not revoked, newest first: a tenant's, or everybody's.
+    async fn keys(&self, tenant: Option<&TenantId>, page: PageRequest) -> StoreResult<Page<ApiKey>>;
+
+    /// Revokes a key, of a tenant where one is named. Says whose it was; `None`: there is no such key.
+    async fn key_revoke(
+        &self,
+        tenant: Option<&TenantId>,
+        id: KeyId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Option<TenantId>>>;
+
+    /// Notes that a key was used.
+    async fn key_used(&self, id: KeyId, now: Timestamp) -> StoreResult<()>;
 }

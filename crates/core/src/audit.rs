@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::names::names;
-use crate::{StoreResult, TenantId, Timestamp};
+use crate::{Page, PageRequest, StoreResult, TenantId, Timestamp};
 
 /// An entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,44 @@ pub enum AuditAction {
     Claimed,
     /// A tenant was erased.
     TenantErased,
+    /// An installation was disconnected from our side.
+    Disconnected,
+    /// An API key was made.
+    KeyMade,
+    /// An API key was revoked.
+    KeyRevoked,
+    /// An endpoint was made.
+    EndpointMade,
+    /// An endpoint was changed, paused or resumed.
+    EndpointChanged,
+    /// An endpoint was given a new secret.
+    EndpointRotated,
+    /// An endpoint was removed.
+    EndpointRemoved,
+}
+
+/// An entry as it is listed. The action is text: a newer version may have written one that this one does not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// The order in which they were written.
+    pub number: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Whom it concerns.
+    pub tenant: String,
+    /// Who did it.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// To what.
+    pub subject: String,
+}
+
+impl AuditRecord {
+    /// Where a page ends, as its cursor.
+    pub fn place(&self) -> [u8; 16] {
+        u128::from(self.number).to_be_bytes()
+    }
 }
 
 names!(AuditAction {
@@ -44,6 +82,13 @@ names!(AuditAction {
     Removed = "installation.removed",
     Claimed = "request.claimed",
     TenantErased = "tenant.erased",
+    Disconnected = "installation.disconnected",
+    KeyMade = "key.made",
+    KeyRevoked = "key.revoked",
+    EndpointMade = "endpoint.made",
+    EndpointChanged = "endpoint.changed",
+    EndpointRotated = "endpoint.secret_rotated",
+    EndpointRemoved = "endpoint.removed",
 });
 
 /// The store's audit.
@@ -51,4 +96,7 @@ names!(AuditAction {
 pub trait Audit {
     /// Adds entries.
     async fn audit_append(&self, entries: Vec<AuditEntry>) -> StoreResult<()>;
+
+    /// Lists entries, newest first: a tenant's, or everybody's.
+    async fn audit(&self, tenant: Option<&TenantId>, page: PageRequest) -> StoreResult<Page<AuditRecord>>;
 }

@@ -151,6 +151,8 @@ pub const RECORD_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 pub const UNCLAIMED_KEPT: Duration = DAY;
 /// How long a request is known again: Slack's last retry comes within an hour, a replay fails by its age.
 pub const SEEN_KEPT: Duration = Duration::from_secs(26 * 60 * 60);
+/// How often it is noted at most that a key was used: to look at something is no reason to write.
+pub const KEY_USE_NOTED: Duration = Duration::from_secs(60);
 /// How long an `Idempotency-Key` is known, and how long a used or expired link, an idle lane.
 pub const KEY_KEPT: Duration = DAY;
 /// The pause between two looks for what is old, and between two parts while there is something.

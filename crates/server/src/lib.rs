@@ -7,6 +7,7 @@
 pub mod alerts;
 mod api;
 mod app;
+mod audit;
 mod auth;
 mod cookie;
 mod dashboard;

@@ -26,6 +26,7 @@ use utoipa::{Modify, OpenApi};
         (name = "dashboard", description = "Signing people in"),
         (name = "tenants", description = "The customers of the product"),
         (name = "keys", description = "API keys"),
+        (name = "audit", description = "Who did what"),
         (name = "vault", description = "What is sealed at rest"),
     ),
     modifiers(&Keys),

@@ -5,7 +5,7 @@ use tautline_core::access::Scope;
 use tautline_core::delivery::{Answer, AttemptResult, DeliveryState, Hand, NewDelivery};
 use tautline_core::endpoint::{Filter, Target, TenantSet};
 use tautline_core::schedule::Next;
-use tautline_core::{TenantId, Timestamp};
+use tautline_core::{PageRequest, TenantId, Timestamp};
 use tautline_slack::TeamId;
 
 /// Why a message is held that came back with a backup.
@@ -24,6 +24,12 @@ pub(crate) fn scopes(scopes: &[Scope]) -> String {
 /// Reads [`scopes`].
 pub(crate) fn read_scopes(list: &str) -> Option<Vec<Scope>> {
     list.split(',').map(Scope::from_name).collect()
+}
+
+/// Before which entry of the audit a page begins.
+pub(crate) fn audit_before(page: PageRequest) -> i64 {
+    let number = page.after.map(|cursor| u128::from_be_bytes(cursor.0));
+    number.and_then(|number| i64::try_from(number).ok()).unwrap_or(i64::MAX)
 }
 
 /// Where an endpoint is: `target` and `url`.

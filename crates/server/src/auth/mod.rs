@@ -9,11 +9,11 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use subtle::ConstantTimeEq;
 use tautline_core::SecretHash;
-use tautline_core::access::{Caller, Scope};
-use tautline_core::{StoreResult, TenantId};
+use tautline_core::access::{ApiKey, Caller, Scope};
+use tautline_core::{StoreResult, TenantId, Timestamp, limits};
 
 use crate::app::App;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, chain};
 pub(crate) use session::{SignedIn, Submitted};
 
 /// Names the tenant in whose place a platform key acts.
@@ -127,12 +127,25 @@ pub(crate) async fn caller(app: &App, key: &str) -> StoreResult<Option<Caller>> 
         let name = "the platform's first key".to_owned();
         return Ok(Some(Caller { tenant: None, scopes: Scope::ALL.to_vec(), name }));
     }
-    let key = app.store.key(hash).await?;
-    Ok(key.map(|key| Caller {
-        tenant: key.tenant,
-        scopes: key.scopes,
-        name: format!("the API key {}", key.id),
-    }))
+    let now = app.clock.now();
+    let key = app.store.key(hash).await?.filter(|key| key.expires_at.is_none_or(|end| now < end));
+    let Some(key) = key else { return Ok(None) };
+    note_use(app, &key, now);
+    let name = format!("the API key {}", key.id);
+    Ok(Some(Caller { tenant: key.tenant, scopes: key.scopes, name }))
+}
+
+/// Beside the call: nobody waits for it, and now and then is enough.
+fn note_use(app: &App, key: &ApiKey, now: Timestamp) {
+    if key.last_used_at.is_some_and(|at| now.since(at) < limits::KEY_USE_NOTED) {
+        return;
+    }
+    let (store, id) = (app.store.clone(), key.id);
+    app.tasks.spawn(async move {
+        if let Err(error) = store.key_used(id, now).await {
+            tracing::warn!(key = %id, error = %chain(&error), "it is not on record that a key was used");
+        }
+    });
 }
 
 impl FromRequestParts<Arc<App>> for Anyone {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::HeaderValue;
-use tautline_core::audit::{AuditAction, AuditEntry};
+use tautline_core::audit::AuditAction;
 use tautline_core::delivery::NewDelivery;
 use tautline_core::endpoint::recipients;
 use tautline_core::inbox::Request;
@@ -12,7 +12,7 @@ use tautline_core::{DeliveryId, StoreResult, TenantId};
 use tautline_slack::request::{Inbound, read_again};
 
 use crate::app::App;
-use crate::error::chain;
+use crate::audit;
 
 /// What became of an unclaimed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +67,6 @@ pub(crate) async fn claim(app: &Arc<App>, request: Request, actor: &str) -> Stor
     if !app.store.request_claim(&request, deliveries).await? {
         return Ok(Claim::Gone);
     }
-    let (actor, subject) = (actor.to_owned(), request.id.to_string());
-    let entry = AuditEntry { at: now, tenant: tenant.clone(), actor, action: AuditAction::Claimed, subject };
-    if let Err(error) = app.store.audit_append(vec![entry]).await {
-        tracing::error!(error = %chain(&error), "the audit lacks an entry");
-    }
+    audit::note(app, &tenant, actor, AuditAction::Claimed, request.id).await;
     Ok(Claim::Claimed { tenant, deliveries: count })
 }

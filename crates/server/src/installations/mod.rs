@@ -6,6 +6,7 @@
 
 pub(crate) mod callback;
 pub(crate) mod changes;
+pub(crate) mod disconnect;
 mod ending;
 pub(crate) mod link;
 mod redeem;

@@ -10,7 +10,7 @@ use tautline_slack::{AuthTest, WebApiCall};
 use super::changes;
 use super::ending::Ending;
 use crate::app::App;
-use crate::error::chain;
+use crate::audit;
 use crate::settings::OAuth;
 
 /// Redeems a code for the tenant that the state names. Nothing is stored unless all of it succeeds.
@@ -37,7 +37,7 @@ pub(super) async fn redeem(app: &App, state: &ConnectState, code: &str) -> Resul
     match app.store.installation_store(new, now).await? {
         Installed::Done(installation) => {
             tracing::info!(%tenant, installation = %installation.id, subject, "connected");
-            audit(app, vec![entry(now, &tenant, state, AuditAction::Connected, &subject)]).await;
+            audit::append(app, vec![entry(now, &tenant, state, AuditAction::Connected, &subject)]).await;
             changes::connected(app, &installation).await;
             Ok(*installation)
         }
@@ -45,7 +45,7 @@ pub(super) async fn redeem(app: &App, state: &ConnectState, code: &str) -> Resul
             tracing::warn!(%tenant, %owner, subject, "refused: the workspace belongs to another tenant");
             let refused = entry(now, &tenant, state, AuditAction::ConnectRefused, &subject);
             let attempted = entry(now, &owner, state, AuditAction::ConnectAttempted, &subject);
-            audit(app, vec![refused, attempted]).await;
+            audit::append(app, vec![refused, attempted]).await;
             Err(Ending::Taken)
         }
         Installed::LinkUsed => Err(Ending::LinkUnknown),
@@ -67,11 +67,4 @@ fn entry(
         }
     };
     AuditEntry { at, tenant: tenant.clone(), actor, action, subject: subject.to_owned() }
-}
-
-/// The installation stands: a missing entry is an error for the log, not for the person.
-async fn audit(app: &App, entries: Vec<AuditEntry>) {
-    if let Err(error) = app.store.audit_append(entries).await {
-        tracing::error!(error = %chain(&error), "the audit lacks an entry");
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tautline_core::audit::{AuditAction, AuditEntry};
+use tautline_core::audit::AuditAction;
 use tautline_core::endpoint::Filter;
 use tautline_core::installation::CredentialKind;
 use tautline_core::{InstallationId, TenantId, Timestamp};
@@ -14,6 +14,7 @@ use tautline_slack::{AuthTest, Refusal, TeamId, WebApiCall};
 
 use super::changes;
 use crate::app::App;
+use crate::audit;
 use crate::dispatch::{Handler, HandlerAnswer, HandlerCall, Registered};
 use crate::egress::CallError;
 use crate::error::chain;
@@ -113,17 +114,7 @@ impl Told<'_> {
             return Ok(());
         }
         tracing::warn!(%tenant, %installation, "Slack ended the installation: its tokens are erased");
-        let entry = AuditEntry {
-            at: now,
-            tenant: (*tenant).clone(),
-            actor: "Slack".to_owned(),
-            action: AuditAction::Removed,
-            subject: installation.to_string(),
-        };
-        // It is ended: a missing entry is an error for the log, and no reason to ask again.
-        if let Err(error) = app.store.audit_append(vec![entry]).await {
-            tracing::error!(error = %chain(&error), "the audit lacks an entry");
-        }
+        audit::note(app, tenant, "Slack", AuditAction::Removed, installation).await;
         changes::removed(app, tenant, *installation).await;
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The Web API: the methods that apps use most, one file for each family.
 
+mod auth_revoke;
 mod auth_test;
 mod bots_info;
 mod chat;
@@ -151,6 +152,7 @@ type Method = fn(&mut Kept, &Acting, &Args) -> Outcome;
 /// The methods, each with the scopes of which one is needed.
 fn perform(kept: &mut Kept, method: &str, acting: &Acting, args: &Args, scopes: &[String]) -> Outcome {
     let (needed, perform): (&[&str], Method) = match method {
+        "auth.revoke" => (&[], auth_revoke::call),
         "auth.test" => (&[], auth_test::call),
         "bots.info" => (&["users:read"], bots_info::call),
         "chat.postMessage" => (&["chat:write"], chat::post_message),

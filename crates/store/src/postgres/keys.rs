@@ -4,11 +4,17 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use tautline_core::access::{ApiKey, Keys, Scope};
 use tautline_core::idempotency::{IdempotencyKey, Once};
-use tautline_core::{KeyId, SecretHash, StoreResult};
+use tautline_core::{KeyId, Page, PageRequest, SecretHash, StoreResult, TenantId, Timestamp};
 
 use super::database::sql;
 use super::{PostgresStore, idempotency, value};
 use crate::columns;
+
+macro_rules! columns {
+    () => {
+        "id, tenant_id, scopes, created_at, expires_at, last_used_at"
+    };
+}
 
 #[async_trait]
 impl Keys for PostgresStore {
@@ -23,13 +29,15 @@ impl Keys for PostgresStore {
             return tx.finish(before).await;
         }
         tx.execute(
-            sql("INSERT INTO api_keys (id, tenant_id, secret_hash, scopes, created_at) VALUES ($1, $2, $3, $4, $5)
+            sql("INSERT INTO api_keys (id, tenant_id, secret_hash, scopes, created_at, expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6)
                  ON CONFLICT (secret_hash) DO NOTHING")
             .bind(value::uuid(key.id.as_bytes()))
             .bind(key.tenant.as_ref().map(ToString::to_string))
             .bind(secret.0.to_vec())
             .bind(columns::scopes(&key.scopes))
-            .bind(key.created_at.as_micros()),
+            .bind(key.created_at.as_micros())
+            .bind(key.expires_at.map(Timestamp::as_micros)),
         )
         .await?;
         tx.finish(Once::Done(())).await
@@ -37,11 +45,51 @@ impl Keys for PostgresStore {
 
     async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>> {
         let mut tx = self.database.read().await?;
-        let found = sql("SELECT id, tenant_id, scopes, created_at FROM api_keys
-                         WHERE secret_hash = $1 AND revoked_at IS NULL")
-        .bind(secret.0.to_vec());
+        let found =
+            concat!("SELECT ", columns!(), " FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL");
+        let found = sql(found).bind(secret.0.to_vec());
         let key = tx.maybe(found, read).await?;
         tx.finish(key).await
+    }
+
+    async fn keys(&self, tenant: Option<&TenantId>, page: PageRequest) -> StoreResult<Page<ApiKey>> {
+        let found = sql(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM api_keys WHERE revoked_at IS NULL AND ($1 IS NULL OR tenant_id = $1)
+               AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3"
+        ))
+        .bind(tenant.map(ToString::to_string))
+        .bind(page.after.map(|cursor| value::uuid(&cursor.0)))
+        .bind(i64::from(page.limit) + 1);
+        let mut tx = self.lists.read().await?;
+        let found = tx.all(found, read).await?;
+        tx.finish(Page::of(found, page, |key| *key.id.as_bytes())).await
+    }
+
+    async fn key_revoke(
+        &self,
+        tenant: Option<&TenantId>,
+        id: KeyId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Option<TenantId>>> {
+        let revoke = sql("UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL
+                            AND ($3 IS NULL OR tenant_id = $3) RETURNING tenant_id")
+        .bind(now.as_micros())
+        .bind(value::uuid(id.as_bytes()))
+        .bind(tenant.map(ToString::to_string));
+        let mut tx = self.database.write().await?;
+        let revoked = tx.maybe(revoke, |row| value::tenant_opt(row, "tenant_id")).await?;
+        tx.finish(revoked).await
+    }
+
+    async fn key_used(&self, id: KeyId, now: Timestamp) -> StoreResult<()> {
+        let mut tx = self.database.write().await?;
+        let used = sql("UPDATE api_keys SET last_used_at = $1 WHERE id = $2")
+            .bind(now.as_micros())
+            .bind(value::uuid(id.as_bytes()));
+        tx.execute(used).await?;
+        tx.finish(()).await
     }
 }
 
@@ -51,6 +99,8 @@ fn read(row: &PgRow) -> sqlx::Result<ApiKey> {
         tenant: value::tenant_opt(row, "tenant_id")?,
         scopes: read_scopes(row)?,
         created_at: value::time(row, "created_at")?,
+        expires_at: value::time_opt(row, "expires_at")?,
+        last_used_at: value::time_opt(row, "last_used_at")?,
     })
 }
 

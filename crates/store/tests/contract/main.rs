@@ -44,7 +44,8 @@ macro_rules! on_every_engine {
 }
 
 on_every_engine! {
-    access::{a_tenant_is_recorded_once, a_key_is_found_by_its_secret_alone, an_idempotency_key_makes_one_thing},
+    access::{keys_are_listed_used_and_revoked, the_audit_is_listed_newest_first_and_to_whom_it_concerns,
+        a_tenant_is_recorded_once, a_key_is_found_by_its_secret_alone, an_idempotency_key_makes_one_thing},
     connects::{a_link_works_until_it_is_consumed_or_expires, a_nonce_is_consumed_once_however_many_try},
     endpoints::{a_declared_endpoint_keeps_its_id, an_endpoint_no_longer_declared_gets_nothing_and_keeps_what_waits,
         an_endpoint_that_was_made_keeps_its_secret_and_survives_a_start, a_removed_endpoint_takes_what_waits_with_it,

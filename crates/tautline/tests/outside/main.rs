@@ -18,6 +18,7 @@ mod handlers;
 mod home;
 mod house;
 mod keeping;
+mod keys;
 mod kills;
 mod messages;
 mod metrics;

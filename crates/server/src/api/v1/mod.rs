@@ -1,5 +1,6 @@
 //! Version 1.
 
+pub(crate) mod audit;
 pub(crate) mod connect_links;
 pub(crate) mod creating;
 pub(crate) mod dashboard_links;

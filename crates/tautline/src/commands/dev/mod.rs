@@ -160,7 +160,14 @@ async fn furnish(store: &dyn Store, data: &DevData, public_url: &Url, rng: &dyn 
         .tenant_record(Tenant { id: tenant.clone(), name: Some("Acme".into()), created_at: now }, None)
         .await?;
     let id = KeyId::generate(now, rng);
-    let key = ApiKey { id, tenant: Some(tenant.clone()), scopes: Scope::ALL.to_vec(), created_at: now };
+    let key = ApiKey {
+        id,
+        tenant: Some(tenant.clone()),
+        scopes: Scope::ALL.to_vec(),
+        created_at: now,
+        expires_at: None,
+        last_used_at: None,
+    };
     store.key_store(key, SecretHash::of(&data.api_key()), None).await?;
     let secret = new_secret(rng);
     let link = DashboardLink {

@@ -6,13 +6,16 @@ use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use serde::Deserialize;
+use tautline_core::TenantId;
 use tautline_core::access::Scope;
+use tautline_core::audit::AuditAction;
 use tautline_core::endpoint::{EndpointChange, Target};
 use utoipa::ToSchema;
 
 use super::view::{EndpointBody, kept};
 use super::{read, refresh};
 use crate::app::App;
+use crate::audit;
 use crate::auth::Platform;
 use crate::error::{ApiPath, ApiResult, ErrorBody};
 
@@ -55,7 +58,7 @@ pub(crate) async fn change(
     ApiPath(id): ApiPath<String>,
     change: Result<Json<ChangedEndpoint>, JsonRejection>,
 ) -> ApiResult<Json<EndpointBody>> {
-    platform.may(Scope::Manage)?;
+    let caller = platform.may(Scope::Manage)?;
     let Json(changed) = change?;
     let endpoint = read::made(&app, &id).await?.endpoint;
     let url = changed.url.as_deref().map(read::url).transpose()?;
@@ -82,6 +85,7 @@ pub(crate) async fn change(
         return Err(read::unknown(&id)); // removed in the meantime
     }
     refresh(&app).await;
+    audit::note(&app, &TenantId::home(), caller.name, AuditAction::EndpointChanged, endpoint.id).await;
     if changed.paused == Some(false) {
         app.dispatcher.probe(endpoint.id, app.clock.now());
     }

@@ -7,14 +7,16 @@ use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use tautline_core::access::Scope;
+use tautline_core::audit::AuditAction;
 use tautline_core::endpoint::{Endpoint, Target};
-use tautline_core::{EndpointId, Rng, limits, new_secret};
+use tautline_core::{EndpointId, Rng, TenantId, limits, new_secret};
 use utoipa::ToSchema;
 
 use super::view::{EndpointBody, body};
 use super::{read, refresh};
 use crate::api::v1::creating::{Creating, made_once};
 use crate::app::App;
+use crate::audit;
 use crate::auth::Platform;
 use crate::egress::StandardSecret;
 use crate::error::{ApiError, ApiResult, ErrorBody};
@@ -88,6 +90,7 @@ pub(crate) async fn create(
     let endpoint = Endpoint { in_flight, ..Endpoint::made(id, target, filters, tenants, now) };
     made_once(app.store.endpoint_make(endpoint.clone(), secret.clone().into(), once).await?)?;
     refresh(&app).await;
+    audit::note(&app, &TenantId::home(), caller.name, AuditAction::EndpointMade, id).await;
     Ok((StatusCode::CREATED, Json(CreatedEndpoint { endpoint: body(&endpoint), secret })))
 }
 

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use http::StatusCode;
+use tautline_core::TenantId;
 use tautline_core::access::Scope;
+use tautline_core::audit::AuditAction;
 
 use super::{read, refresh};
 use crate::app::App;
+use crate::audit;
 use crate::auth::Platform;
 use crate::error::{ApiPath, ApiResult, ErrorBody};
 
@@ -29,11 +32,12 @@ pub(crate) async fn remove(
     platform: Platform,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<StatusCode> {
-    platform.may(Scope::Manage)?;
+    let caller = platform.may(Scope::Manage)?;
     let endpoint = read::made(&app, &id).await?.endpoint.id;
     if !app.store.endpoint_remove(endpoint).await? {
         return Err(read::unknown(&id)); // somebody else was faster
     }
     refresh(&app).await;
+    audit::note(&app, &TenantId::home(), caller.name, AuditAction::EndpointRemoved, endpoint).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,12 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use tautline_core::access::Scope;
-use tautline_core::limits;
+use tautline_core::audit::AuditAction;
+use tautline_core::{TenantId, limits};
 use utoipa::ToSchema;
 
 use super::create::secret_for;
 use super::{read, refresh};
 use crate::app::App;
+use crate::audit;
 use crate::auth::Platform;
 use crate::error::{ApiPath, ApiResult, ErrorBody};
 
@@ -44,7 +46,7 @@ pub(crate) async fn rotate_secret(
     platform: Platform,
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<Json<RotatedSecret>> {
-    platform.may(Scope::Manage)?;
+    let caller = platform.may(Scope::Manage)?;
     let endpoint = read::made(&app, &id).await?.endpoint;
     let secret = secret_for(&endpoint.target, app.rng.as_ref());
     let until = app.clock.now().after(limits::SECRET_OVERLAP);
@@ -52,5 +54,6 @@ pub(crate) async fn rotate_secret(
         return Err(read::unknown(&id)); // removed in the meantime
     }
     refresh(&app).await;
+    audit::note(&app, &TenantId::home(), caller.name, AuditAction::EndpointRotated, endpoint.id).await;
     Ok(Json(RotatedSecret { secret, previous_secret_until: until.to_string() }))
 }

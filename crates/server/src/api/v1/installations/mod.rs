@@ -1,3 +1,4 @@
 //! `installations`.
 
+pub(crate) mod disconnect;
 pub(crate) mod list;

@@ -6,13 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tautline_core::KeyId;
 use tautline_core::access::{ApiKey, KEY_PREFIX, Scope};
-use tautline_core::{SecretHash, new_secret};
+use tautline_core::audit::AuditAction;
+use tautline_core::{KeyId, SecretHash, TenantId, Timestamp, new_secret};
 use utoipa::ToSchema;
 
 use crate::api::v1::creating::{Creating, made_once};
 use crate::app::App;
+use crate::audit;
 use crate::auth::{Platform, known_tenant};
 use crate::error::{ApiError, ApiResult, ErrorBody};
 
@@ -25,6 +26,9 @@ pub(crate) struct NewKey {
     /// What it may do: `read`, `send`, `manage`.
     #[schema(example = json!(["read", "send"]))]
     scopes: Vec<String>,
+    /// When it ends by itself; RFC 3339. Without one it does not.
+    #[schema(example = "2027-01-31T12:00:00Z")]
+    expires_at: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -36,6 +40,8 @@ pub(crate) struct CreatedKey {
     key: String,
     tenant: Option<String>,
     scopes: Vec<&'static str>,
+    /// RFC 3339; null for one that does not end by itself.
+    expires_at: Option<String>,
 }
 
 /// Make an API key.
@@ -48,7 +54,7 @@ pub(crate) struct CreatedKey {
     responses(
         (status = 201, description = "The key, shown this once", body = CreatedKey),
         (status = 409, description = "The Idempotency-Key was used before", body = ErrorBody),
-        (status = 400, description = "No such scope", body = ErrorBody),
+        (status = 400, description = "No such scope, or no time to come", body = ErrorBody),
         (status = 403, description = "Not a platform key", body = ErrorBody),
         (status = 404, description = "No such tenant", body = ErrorBody),
     ),
@@ -73,10 +79,25 @@ pub(crate) async fn create(
     let now = app.clock.now();
     let id = KeyId::generate(now, app.rng.as_ref());
     let names = scopes.iter().map(|scope| scope.as_str()).collect();
-    let key = ApiKey { id, tenant: tenant.clone(), scopes, created_at: now };
+    let expires_at = new.expires_at.as_deref().map(|text| end(text, now)).transpose()?;
+    let key = ApiKey { id, tenant: tenant.clone(), scopes, created_at: now, expires_at, last_used_at: None };
     made_once(app.store.key_store(key, SecretHash::of(&secret), once).await?)?;
-    let tenant = tenant.map(|tenant| tenant.to_string());
-    Ok((StatusCode::CREATED, Json(CreatedKey { id, key: secret, tenant, scopes: names })))
+    let owner = tenant.clone().unwrap_or_else(TenantId::home);
+    audit::note(&app, &owner, caller.name, AuditAction::KeyMade, id).await;
+    let (tenant, expires_at) = (tenant.map(|tenant| tenant.to_string()), expires_at.map(|at| at.to_string()));
+    Ok((StatusCode::CREATED, Json(CreatedKey { id, key: secret, tenant, scopes: names, expires_at })))
+}
+
+fn end(text: &str, now: Timestamp) -> ApiResult<Timestamp> {
+    let invalid = |error: &str| ApiError::bad_request("invalid_expires_at", error);
+    let end: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| invalid("expires_at is no time").fix("write it like 2027-01-31T12:00:00Z"))?;
+    let end = Timestamp::from_micros(end.as_microsecond());
+    if end <= now {
+        return Err(invalid("expires_at is past").fix("name a time to come"));
+    }
+    Ok(end)
 }
 
 fn scope(name: &str) -> ApiResult<Scope> {

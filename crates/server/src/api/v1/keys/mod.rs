@@ -1,3 +1,5 @@
 //! `keys`.
 
 pub(crate) mod create;
+pub(crate) mod list;
+pub(crate) mod revoke;

@@ -128,7 +128,8 @@ pub(crate) fn waiting_sqlite(path: &Path, count: u32) -> Result<()> {
     let file = Connection::open(path)?;
     file.pragma_update(None, "synchronous", "OFF")?;
     file.execute_batch(&waiting(&[
-        ("id", "unhex(printf('%032x', n))".into()),
+        // As ids are: the millisecond, and then whatever tells them apart.
+        ("id", format!("unhex(printf('%012x%020x', {}, n))", now_us() / 1000)),
         ("empty", "x''".into()),
         ("made", "is_declared = 0".into()),
         ("no", "0".into()),
@@ -143,7 +144,10 @@ pub(crate) fn waiting_sqlite(path: &Path, count: u32) -> Result<()> {
 /// The same in PostgreSQL.
 pub(crate) fn waiting_postgres(database: &Database, count: u32) {
     database.sql(&waiting(&[
-        ("id", "lpad(to_hex(n), 32, '0')::uuid".into()),
+        (
+            "id",
+            format!("(lpad(to_hex({}::bigint), 12, '0') || lpad(to_hex(n), 20, '0'))::uuid", now_us() / 1000),
+        ),
         ("empty", "''".into()),
         ("made", "NOT is_declared".into()),
         ("no", "false".into()),

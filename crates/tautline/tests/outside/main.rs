@@ -2,6 +2,7 @@
 //!
 //! Each test has a loopback address of its own, so that all can run at once and ports never meet.
 
+mod access;
 mod alert;
 mod bad_days;
 mod bolt_apps;

@@ -78,6 +78,10 @@ fn describe() {
         "How long the delivery that is next in turn, or the retry that is most overdue, has waited"
     );
     describe_gauge!(
+        "tautline_endpoints_failing",
+        "Endpoints that fail or said they are gone, as far as this server knows"
+    );
+    describe_gauge!(
         "tautline_inbound_failed_share",
         "The share of the last hour's answers to Slack that were no 2xx"
     );
@@ -175,6 +179,8 @@ pub(crate) async fn show(
     let now = app.clock.now();
     let oldest = app.store.delivery_oldest(&app.dispatcher.endpoints()).await?;
     gauge!("tautline_queue_age_seconds").set(oldest.map_or(0.0, |at| now.since(at).as_secs_f64()));
+    let failing = app.endpoints().iter().filter(|endpoint| endpoint.health.failing_since.is_some()).count();
+    gauge!("tautline_endpoints_failing").set(failing as f64);
     let share = app.event_share().share(now);
     gauge!("tautline_inbound_failed_share").set(f64::from(share.failed) / f64::from(share.all.max(1)));
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.page.render()))

@@ -50,6 +50,8 @@ pub struct Caller {
     pub scopes: Vec<Scope>,
     /// How the caller is called in audit entries and on pages. No secret.
     pub name: String,
+    /// When the credential ends by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Caller {
@@ -57,6 +59,11 @@ impl Caller {
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
+}
+
+/// How whoever shows a key is called; sessions that were begun with it are found by that.
+pub fn key_holder(id: KeyId) -> String {
+    format!("the API key {id}")
 }
 
 /// The beginning of every key, so that secret scanners and people know one.
@@ -79,7 +86,7 @@ pub trait Keys {
     /// Lists keys that were not revoked, newest first: a tenant's, or everybody's.
     async fn keys(&self, tenant: Option<&TenantId>, page: PageRequest) -> StoreResult<Page<ApiKey>>;
 
-    /// Revokes a key, of a tenant where one is named. Says whose it was; `None`: there is no such key.
+    /// Revokes a key, of a tenant where one is named, and ends the sessions that were begun with it. Says whose it was; `None`: there is no such key.
     async fn key_revoke(
         &self,
         tenant: Option<&TenantId>,

@@ -297,6 +297,9 @@ pub trait Deliveries {
     /// beyond its life.
     async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<Reaped>;
 
+    /// Has what waits for an endpoint to be tried again wait no longer: some hundreds, those that are due next. How many.
+    async fn delivery_hasten(&self, endpoint: EndpointId, now: Timestamp) -> StoreResult<u64>;
+
     /// Lists deliveries, newest first. Looks at [`limits::DELIVERIES_SEEN`](crate::limits::DELIVERIES_SEEN) at most: a page
     /// can be short, or empty, and have another after it.
     async fn deliveries(&self, filter: &DeliveryFilter, page: PageRequest) -> StoreResult<Page<Listed>>;

@@ -22,7 +22,12 @@ pub struct Session {
 impl Session {
     /// The person as a caller.
     pub fn into_caller(self) -> Caller {
-        Caller { tenant: Some(self.tenant), scopes: self.scopes, name: self.name }
+        Caller {
+            tenant: Some(self.tenant),
+            scopes: self.scopes,
+            name: self.name,
+            expires_at: Some(self.expires_at),
+        }
     }
 }
 

@@ -178,8 +178,11 @@ impl Admin {
             }
         };
         if !status.is_success() {
-            let text = |name: &str| said[name].as_str().unwrap_or("no reason given").to_owned();
-            bail!("{who} refused: {}; {}", text("error"), text("fix"));
+            let error = said["error"].as_str().unwrap_or("no reason given");
+            match said["fix"].as_str() {
+                Some(fix) => bail!("{who} refused: {error}; {fix}"),
+                None => bail!("{who} refused: {error}"),
+            }
         }
         Ok(said)
     }

@@ -9,7 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use subtle::ConstantTimeEq;
 use tautline_core::SecretHash;
-use tautline_core::access::{ApiKey, Caller, Scope};
+use tautline_core::access::{ApiKey, Caller, Scope, key_holder};
 use tautline_core::{StoreResult, TenantId, Timestamp, limits};
 
 use crate::app::App;
@@ -125,14 +125,14 @@ pub(crate) async fn caller(app: &App, key: &str) -> StoreResult<Option<Caller>> 
     // Hashes are compared, so the time taken tells nothing of the key.
     if app.settings.admin_key.is_some_and(|admin| admin.0.ct_eq(&hash.0).into()) {
         let name = "the platform's first key".to_owned();
-        return Ok(Some(Caller { tenant: None, scopes: Scope::ALL.to_vec(), name }));
+        return Ok(Some(Caller { tenant: None, scopes: Scope::ALL.to_vec(), name, expires_at: None }));
     }
     let now = app.clock.now();
     let key = app.store.key(hash).await?.filter(|key| key.expires_at.is_none_or(|end| now < end));
     let Some(key) = key else { return Ok(None) };
     note_use(app, &key, now);
-    let name = format!("the API key {}", key.id);
-    Ok(Some(Caller { tenant: key.tenant, scopes: key.scopes, name }))
+    let ApiKey { id, tenant, scopes, expires_at, .. } = key;
+    Ok(Some(Caller { tenant, scopes, name: key_holder(id), expires_at }))
 }
 
 /// Beside the call: nobody waits for it, and now and then is enough.

@@ -101,8 +101,10 @@ async fn try_submit(app: &App, headers: &HeaderMap, form: Key) -> ApiResult<Resp
     })?;
     let tenant = tenant(app, &caller, form.tenant.trim()).await?;
     let (now, secret) = (app.clock.now(), new_secret(app.rng.as_ref()));
-    let session =
-        Session { tenant, scopes: caller.scopes, name: caller.name, expires_at: now.after(limits::SESSION) };
+    // Never longer than the key.
+    let end = now.after(limits::SESSION);
+    let expires_at = caller.expires_at.map_or(end, |key_ends| key_ends.min(end));
+    let session = Session { tenant, scopes: caller.scopes, name: caller.name, expires_at };
     app.store.session_store(session, SecretHash::of(&secret), now).await?;
     let target = return_path(app, &form.return_to);
     Ok(signed_in(app, headers, &secret, &target).await)

@@ -44,7 +44,7 @@ pub(crate) async fn attempt(app: Arc<App>, leased: Leased, slot: Slot, held: Opt
     span.record("outcome", outcome(&result));
     drop(span);
     let ended_at = app.clock.now();
-    let change = slot.ended(&result, ended_at);
+    let change = slot.ended(&result, started_at, ended_at);
     // The slot is free as soon as the endpoint is: what follows is our own business.
     let way = slot.way.clone();
     drop(slot);

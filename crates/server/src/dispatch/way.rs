@@ -57,6 +57,7 @@ struct State {
     again: usize,
     /// Functions of this process have none: what fails there fails for reasons of its own.
     circuit: Option<Circuit>,
+    /// When the last attempt began that succeeded: what was begun before a failure says nothing of what came after.
     succeeded_at: Option<Timestamp>,
     /// First attempts wait. Until they had their turn, nobody passes them by the fast path.
     is_queued: bool,
@@ -239,12 +240,17 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// How the attempt ended, for the circuit.
-    pub(super) fn ended(&self, result: &AttemptResult, now: Timestamp) -> Option<CircuitChange> {
+    /// How the attempt ended that began at a time, for the circuit.
+    pub(super) fn ended(
+        &self,
+        result: &AttemptResult,
+        began_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<CircuitChange> {
         let is_success = matches!(result, AttemptResult::Answered(_));
         let mut state = self.way.state();
         if is_success {
-            state.succeeded_at = Some(now);
+            state.succeeded_at = state.succeeded_at.max(Some(began_at));
         }
         let circuit = state.circuit.as_mut()?;
         let change = circuit.ended(is_success, self.is_probe, result.retry_after(), now);
@@ -350,7 +356,7 @@ mod tests {
     fn one_that_fails_is_probed_by_one_and_opens_to_all_with_the_first_success() {
         let way = way_to(&endpoint(8), None);
         for _ in 0..limits::CIRCUIT_FAILURES {
-            slots(&way, due(1, 0), NOW).first[0].ended(&refused(), NOW);
+            slots(&way, due(1, 0), NOW).first[0].ended(&refused(), NOW, NOW);
         }
         assert_eq!(way.places(NOW), None, "it rests");
         let waits = way.slot(NOW, true).expect("a person who waits is worth a try");
@@ -362,7 +368,7 @@ mod tests {
         assert_eq!((probe.first.len(), probe.again.len()), (1, 0));
         assert_eq!(slots(&way, due(1, 1), later).first.len(), 0);
         let answered = AttemptResult::Answered(Answer::default());
-        assert_eq!(probe.first.remove(0).ended(&answered, later), Some(CircuitChange::Closed));
+        assert_eq!(probe.first.remove(0).ended(&answered, later, later), Some(CircuitChange::Closed));
         assert_eq!(way.places(later), Some(due(8, 6)));
     }
 
@@ -377,7 +383,7 @@ mod tests {
         assert!(way_to(&endpoint(3), Some(&paused)).is_free(NOW), "also against another limit");
         held.first
             .iter()
-            .for_each(|slot| drop((0..5).map(|_| slot.ended(&refused(), NOW)).collect::<Vec<_>>()));
+            .for_each(|slot| drop((0..5).map(|_| slot.ended(&refused(), NOW, NOW)).collect::<Vec<_>>()));
         drop(held);
         assert_eq!(resumed.places(NOW), None, "it rests");
         let wake = Arc::new(Notify::new());
@@ -390,11 +396,23 @@ mod tests {
         let way = way_to(&endpoint(8), None);
         let gone =
             AttemptResult::Refused { answer: Answer { status: 410, ..Answer::default() }, retry_after: None };
-        slots(&way, due(1, 0), NOW).first[0].ended(&gone, NOW);
+        slots(&way, due(1, 0), NOW).first[0].ended(&gone, NOW, NOW);
         let resumed = way_to(&endpoint(8), Some(&way.with_shut(true)));
         resumed.probe_at(NOW);
         let probe = slots(&resumed, due(1, 0), NOW);
         let answered = AttemptResult::Answered(Answer::default());
-        assert_eq!(probe.first[0].ended(&answered, NOW), Some(CircuitChange::Closed), "which is told");
+        assert_eq!(probe.first[0].ended(&answered, NOW, NOW), Some(CircuitChange::Closed), "which is told");
+    }
+
+    #[test]
+    fn a_success_that_began_before_it_failed_is_no_recovery() {
+        let (way, answered) = (way_to(&endpoint(8), None), AttemptResult::Answered(Answer::default()));
+        let later = |seconds| NOW.after(std::time::Duration::from_secs(seconds));
+        let health = Health { failing_since: Some(later(5)), ..Health::default() };
+        let slot = slots(&way, due(1, 0), NOW);
+        slot.first[0].ended(&answered, NOW, later(6));
+        assert!(!way.has_recovered(&health));
+        slot.first[0].ended(&answered, later(6), later(7));
+        assert!(way.has_recovered(&health));
     }
 }

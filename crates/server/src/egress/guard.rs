@@ -13,10 +13,14 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(100, 100, 100, 200), // Alibaba
     Ipv4Addr::new(168, 63, 129, 16),   // Azure's wire server
 ];
-const METADATA_V6: [Ipv6Addr; 3] = [
+const METADATA_V6: [Ipv6Addr; 7] = [
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23), // EKS pod identity
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), // EC2
     Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254), // Google
+    Ipv6Addr::new(0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe), // Oracle
+    Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42),  // Scaleway
+    Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1), // Linode
+    Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200), // Alibaba
 ];
 
 /// Whether an address is a cloud's metadata service.
@@ -36,10 +40,14 @@ pub(super) fn is_metadata(address: IpAddr) -> bool {
 fn within(address: Ipv6Addr) -> [Option<Ipv4Addr>; 2] {
     let v4 = |a, b, c, d| Some(Ipv4Addr::new(a, b, c, d));
     match address.octets() {
+        // Of 48 bits, where the address stands in the middle (RFC 6052), or at the end.
+        [0, 0x64, 0xff, 0x9b, 0, 1, a, b, _, c, d, _, e, f, g, h] => [v4(a, b, c, d), v4(e, f, g, h)],
         [0, 0x64, 0xff, 0x9b, .., a, b, c, d]
         | [0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, a, b, c, d]
         | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
         | [0x20, 0x02, a, b, c, d, ..] => [v4(a, b, c, d), None],
+        // ISATAP
+        [_, _, _, _, _, _, _, _, 0 | 2, 0, 0x5e, 0xfe, a, b, c, d] => [v4(a, b, c, d), None],
         [0x20, 0x01, 0, 0, a, b, c, d, _, _, _, _, e, f, g, h] => [v4(a, b, c, d), v4(!e, !f, !g, !h)],
         _ => [None, None],
     }
@@ -91,6 +99,10 @@ mod tests {
             "http://[2001:0:a9fe:a9fe::1]/",
             "http://[2001:0:1:1::5601:5601]/",
             "http://[fe80::a9fe:a9fe]/",
+            "http://[fd00:c1::a9fe:a9fe]/",
+            "http://[64:ff9b:1:a9fe:a9:fe00::]/",
+            "http://[::5efe:a9fe:a9fe]/",
+            "http://[2001:db8::200:5efe:169.254.169.254]/",
         ] {
             assert!(names_metadata(&spelled.parse().unwrap()), "{spelled}");
         }

@@ -21,6 +21,7 @@ use super::database::{Tx, sql};
 use super::failure::Work;
 use super::finish::Finish;
 use super::{PostgresStore, attempts, due, inbox, listed, reap, value};
+use crate::limits::REAP_BATCH;
 use crate::sealed;
 
 /// What may be made again, of the table `deliveries` under the name `d`; the parameters are whether all of it, and the
@@ -100,6 +101,19 @@ impl Deliveries for PostgresStore {
 
     async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<Reaped> {
         reap::reap(&self.database, &self.clock, now, which).await
+    }
+
+    async fn delivery_hasten(&self, endpoint: EndpointId, now: Timestamp) -> StoreResult<u64> {
+        let mut tx = self.database.write().await?;
+        let hasten = sql("UPDATE deliveries d SET next_at = $1 FROM (
+                            SELECT id FROM deliveries WHERE endpoint_id = $2 AND state = 'ready' AND attempt > 0
+                              AND next_at > $1 ORDER BY next_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS waiting
+                          WHERE d.id = waiting.id")
+        .bind(now.as_micros())
+        .bind(value::uuid(endpoint.as_bytes()))
+        .bind(REAP_BATCH);
+        let hastened = tx.execute(hasten).await?;
+        tx.finish(hastened).await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter, page: PageRequest) -> StoreResult<Page<Listed>> {

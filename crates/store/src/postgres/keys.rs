@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
-use tautline_core::access::{ApiKey, Keys, Scope};
+use tautline_core::access::{ApiKey, Keys, Scope, key_holder};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{KeyId, Page, PageRequest, SecretHash, StoreResult, TenantId, Timestamp};
 
@@ -80,6 +80,9 @@ impl Keys for PostgresStore {
         .bind(tenant.map(ToString::to_string));
         let mut tx = self.database.write().await?;
         let revoked = tx.maybe(revoke, |row| value::tenant_opt(row, "tenant_id")).await?;
+        if revoked.is_some() {
+            tx.execute(sql("DELETE FROM sessions WHERE name = $1").bind(key_holder(id))).await?;
+        }
         tx.finish(revoked).await
     }
 

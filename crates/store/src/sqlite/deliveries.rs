@@ -16,6 +16,7 @@ use tautline_core::{
 };
 
 use super::{SqliteStore, attempts, due, inbox, listed, reap, value};
+use crate::limits::REAP_BATCH;
 use crate::{columns, sealed};
 
 #[async_trait]
@@ -115,6 +116,20 @@ impl Deliveries for SqliteStore {
 
     async fn delivery_reap(&self, now: Timestamp, which: Reap) -> StoreResult<Reaped> {
         self.writer.write(move |connection| Ok(reap::reap(connection, now, which)?)).await
+    }
+
+    async fn delivery_hasten(&self, endpoint: EndpointId, now: Timestamp) -> StoreResult<u64> {
+        let hastened = self.writer.write(move |connection| {
+            let hastened = connection
+                .prepare_cached(
+                    "UPDATE deliveries SET next_at = ?1 WHERE id IN (
+                       SELECT id FROM deliveries WHERE endpoint_id = ?2 AND state = 'ready' AND attempt > 0
+                         AND next_at > ?1 ORDER BY next_at LIMIT ?3)",
+                )?
+                .execute(params![now.as_micros(), endpoint.as_bytes(), REAP_BATCH])?;
+            Ok(hastened as u64)
+        });
+        hastened.await
     }
 
     async fn deliveries(&self, filter: &DeliveryFilter, page: PageRequest) -> StoreResult<Page<Listed>> {

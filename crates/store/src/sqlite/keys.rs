@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use tautline_core::access::{ApiKey, Keys, Scope};
+use tautline_core::access::{ApiKey, Keys, Scope, key_holder};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{KeyId, Page, PageRequest, SecretHash, StoreResult, TenantId, Timestamp};
 
@@ -99,6 +99,11 @@ impl Keys for SqliteStore {
                     value::tenant_opt(row, "tenant_id")
                 })
                 .optional()?;
+            if revoked.is_some() {
+                connection
+                    .prepare_cached("DELETE FROM sessions WHERE name = ?")?
+                    .execute([key_holder(id)])?;
+            }
             Ok(revoked)
         });
         revoked.await

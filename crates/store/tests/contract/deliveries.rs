@@ -265,6 +265,18 @@ pub async fn answers_are_kept_with_the_attempt(scene: &Scene) {
     assert_eq!(delivery.attempts, [record]);
 }
 
+pub async fn what_waits_for_its_time_can_be_hastened(scene: &Scene) {
+    scene.accept(Kind::Event, "message").await;
+    let tried = lease(scene, NOW, 1).await.remove(0);
+    let again = Next::Retry { at: later(3600) };
+    scene.store.delivery_finish(&scene.acme, tried.id, &attempt(1, failed()), &again).await.unwrap();
+    let hasten = async |endpoint| scene.store.delivery_hasten(endpoint, later(5)).await.unwrap();
+    assert_eq!(hasten(EndpointId::from_bytes([9; 16])).await, 0, "another endpoint's");
+    assert!(lease(scene, later(5), 1).await.is_empty());
+    assert_eq!(hasten(scene.endpoint).await, 1);
+    assert_eq!(lease(scene, later(5), 1).await[0].attempt, 2);
+}
+
 async fn dead(scene: &Scene, name: &str, reason: DeadReason) -> Leased {
     scene.accept(Kind::Event, name).await;
     let leased = lease(scene, NOW, 1).await.remove(0);

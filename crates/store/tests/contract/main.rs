@@ -83,6 +83,7 @@ on_every_engine! {
         answers_are_kept_with_the_attempt,
         deliveries_are_listed_by_state_endpoint_and_tenant,
         dead_letters_are_made_again_once,
+        what_waits_for_its_time_can_be_hastened,
         what_expired_names_its_endpoint,
     },
     channels::{a_channel_that_moved_is_found_where_it_is_now, a_channel_loses_its_names},

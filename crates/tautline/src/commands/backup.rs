@@ -8,6 +8,7 @@ use clap::Args;
 use tautline_server::core::SystemRng;
 use tautline_store::Keyring;
 
+use crate::commands::say;
 use crate::config::{Database, Environment, Problems, data_dir, database, make_private};
 use crate::{logging, postgres_tools};
 
@@ -84,9 +85,4 @@ pub(crate) async fn restore(environment: &Environment, options: Restore) -> anyh
         }
     }
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
-fn say(text: &str) {
-    println!("{text}");
 }

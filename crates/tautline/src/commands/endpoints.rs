@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use tautline_server::core::EndpointId;
 
 use crate::admin::Admin;
+use crate::commands::say;
 use crate::config::Environment;
 use crate::logging;
 
@@ -218,9 +219,4 @@ fn line(endpoint: &Value) {
         list("filters"),
         list("tenants")
     ));
-}
-
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
-fn say(text: &str) {
-    println!("{text}");
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tautline_server::core::{EndpointId, RequestId};
 
 use crate::admin::Admin;
+use crate::commands::say;
 use crate::config::{Environment, Problems};
 use crate::logging;
 
@@ -129,11 +130,6 @@ fn show(replayed: u64, left: u64) {
     if std::io::stderr().is_terminal() {
         eprint!("\r{} looked at, {replayed} on their way\u{1b}[K\r", replayed + left);
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
-fn say(text: &str) {
-    println!("{text}");
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Subcommand;
 
 use crate::admin::Admin;
+use crate::commands::say;
 use crate::config::Environment;
 use crate::logging;
 
@@ -62,9 +63,4 @@ fn show(looked_at: u64, total: u64, resealed: u64) {
     if std::io::stderr().is_terminal() {
         eprint!("\r{looked_at} of about {total} rows looked at, {resealed} values sealed anew\u{1b}[K\r");
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what was asked for")]
-fn say(text: &str) {
-    println!("{text}");
 }

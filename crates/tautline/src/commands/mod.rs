@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+use std::io::Write as _;
+
 pub(crate) mod alert;
 pub(crate) mod backup;
 pub(crate) mod dev;
@@ -9,3 +11,8 @@ pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod serve;
 pub(crate) mod tenants;
+
+/// Says what was asked for. Whoever reads may have read enough (`| head`): that is no failure.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -42,10 +42,17 @@ async fn a_revoked_or_expired_key_opens_nothing() {
     assert_eq!(gateway.get(KEYS, &other).await.1["keys"].as_array().unwrap().len(), 1, "its own alone");
     assert_eq!(gateway.get(KEYS, &reader).await.0, StatusCode::FORBIDDEN, "not with every scope");
 
+    let person = Browser::default();
+    person
+        .submit(&format!("{}/sign-in", gateway.url), &[("key", &reader), ("tenant", ""), ("return_to", "")])
+        .await;
+    assert_eq!(person.get(&format!("{}/inbox", gateway.url)).await.status, StatusCode::OK);
     let path = format!("{KEYS}/{id}");
     assert_eq!(delete(&gateway, &path, &other).await.0, StatusCode::NOT_FOUND, "another tenant's");
     assert_eq!(delete(&gateway, &path, &key).await.0, StatusCode::NO_CONTENT);
     assert_eq!(gateway.get("/api/v1/inbox", &reader).await.0, StatusCode::UNAUTHORIZED);
+    let page = person.get(&format!("{}/inbox", gateway.url)).await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED, "nor does what was opened with it stay open");
     let (status, gone) = delete(&gateway, &path, ADMIN_KEY).await;
     assert_eq!((status, &gone["code"]), (StatusCode::NOT_FOUND, &json!("key_unknown")));
 

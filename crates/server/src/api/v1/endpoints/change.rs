@@ -86,7 +86,9 @@ pub(crate) async fn change(
     }
     refresh(&app).await;
     audit::note(&app, &TenantId::home(), caller.name, AuditAction::EndpointChanged, endpoint.id).await;
-    if changed.paused == Some(false) {
+    if changed.paused == Some(false) || changed.url.is_some() {
+        // Somebody did something about it: what waits for its time need not.
+        app.store.delivery_hasten(endpoint.id, app.clock.now()).await?;
         app.dispatcher.probe(endpoint.id, app.clock.now());
     }
     Ok(Json(kept(&read::known(&app, &id).await?, app.clock.now())))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use serde::Serialize;
 use tautline_core::InstallationId;
 use tautline_core::access::Scope;
@@ -29,7 +30,7 @@ pub(crate) struct Disconnected {
 /// Disconnect a workspace.
 ///
 /// Its tokens are revoked at Slack, and erased here whatever Slack answers. The app stays installed in Slack's list until an
-/// admin removes it there; what waits for the workspace is not sent any more.
+/// admin removes it there. Messages that wait for the workspace fail, each in its turn, unless it is connected again first.
 #[utoipa::path(
     delete,
     path = "/api/v1/integrations/slack/installations/{id}",
@@ -39,6 +40,7 @@ pub(crate) struct Disconnected {
         (status = 200, description = "It is gone", body = Disconnected),
         (status = 403, description = "Not with this key", body = ErrorBody),
         (status = 404, description = "No such installation of this tenant", body = ErrorBody),
+        (status = 409, description = "SLACK_BOT_TOKEN declares it", body = ErrorBody),
     ),
 )]
 pub(crate) async fn disconnect(
@@ -47,6 +49,11 @@ pub(crate) async fn disconnect(
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<Json<Disconnected>> {
     let (caller, tenant) = caller.may(Scope::Manage)?;
+    if tenant.is_home() && app.settings.bot_token.is_some() {
+        let error = "this workspace is declared by SLACK_BOT_TOKEN";
+        return Err(ApiError::new(StatusCode::CONFLICT, "installation_declared", error)
+            .fix("unset it, start the server anew, and revoke the token in the app's settings"));
+    }
     let unknown = || {
         ApiError::not_found("installation_unknown", format!("there is no installation {id:?} of this tenant"))
             .fix("GET /api/v1/integrations/slack/installations lists them")

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use tautline_slack::request::{Kind, Origin, Routing};
 
 use crate::delivery::{Delivery, NewDelivery};
+use crate::kinds::Policy;
 use crate::names::names;
 use crate::{InstallationId, Page, PageRequest, RequestId, StoreResult, TenantId, Timestamp};
 
@@ -37,6 +38,33 @@ pub struct Request {
     pub content_type: Option<String>,
     /// The bytes as they came.
     pub body: Bytes,
+}
+
+impl Request {
+    /// One that no Slack sent: the gateway itself has something to say, as JSON.
+    pub fn own(
+        id: RequestId,
+        tenant: TenantId,
+        kind: Kind,
+        name: &str,
+        json: String,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tenant: Some(tenant),
+            installation: None,
+            kind,
+            name: name.to_owned(),
+            slack_id: None,
+            team_id: None,
+            message: None,
+            received_at: now,
+            expires_at: Policy::of(kind).expires_at(now),
+            content_type: Some("application/json".to_owned()),
+            body: json.into(),
+        }
+    }
 }
 
 /// What Slack was told, for kinds that Slack waits for.

@@ -62,8 +62,8 @@ pub const DELIVERIES_SEEN: u32 = 20_000;
 pub const ENDPOINT_ANSWER_BYTES: usize = 64 * 1024;
 /// How often the sweep looks for deliveries that are due.
 pub const SWEEP: Duration = Duration::from_millis(200);
-/// How many sweeps pass between two looks for what the dead left.
-pub const SWEEPS_PER_REAP: u32 = 25;
+/// How often one looks for what the dead left, however often the sweep is called in between.
+pub const REAP: Duration = Duration::from_secs(5);
 /// The longest pause of the sweep while the store is unavailable.
 pub const SWEEP_PAUSE: Duration = Duration::from_secs(5);
 /// The life of a `trigger_id`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use tautline_core::installation::{Credential, CredentialKind, Facts, Installed, NewInstallation};
 use tautline_core::{InstallationId, StoreResult, Tenant, TenantId, limits};
-use tautline_slack::web_api::Authorization;
+use tautline_slack::web_api::{Authorization, is_dead_token};
 use tautline_slack::{AppId, AuthTest, EnterpriseId, Refusal, TeamId, Token, WebApiCall};
 use tokio_util::sync::CancellationToken;
 
@@ -52,9 +52,8 @@ pub(crate) async fn install(app: Arc<App>, token: Token, stop: CancellationToken
     }
 }
 
-/// Slack's words for a token that will not work again.
-const DEAD: [&str; 5] =
-    ["invalid_auth", "account_inactive", "token_revoked", "token_expired", "not_allowed_token_type"];
+/// Slack's further words for a token that is of no use here: one from the environment is not renewed.
+const USELESS: [&str; 2] = ["token_expired", "not_allowed_token_type"];
 
 enum Failure {
     Passing(String),
@@ -64,7 +63,9 @@ enum Failure {
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Refused(Refusal::Error(word)) if DEAD.contains(&word.as_str()) => {
+            CallError::Refused(Refusal::Error(word))
+                if is_dead_token(&word) || USELESS.contains(&word.as_str()) =>
+            {
                 Self::Final(format!("Slack answered {word:?}"))
             }
             error => Self::Passing(error.to_string()),

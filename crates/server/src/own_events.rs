@@ -7,7 +7,6 @@ use serde_json::Value;
 use tautline_core::delivery::NewDelivery;
 use tautline_core::endpoint::recipients;
 use tautline_core::inbox::{AnswerState, Incoming, Request, SeenKey};
-use tautline_core::kinds::Policy;
 use tautline_core::{DeliveryId, EndpointId, InstallationId, RequestId, TenantId};
 use tautline_slack::request::Kind;
 
@@ -47,20 +46,8 @@ pub(crate) async fn tell(app: &App, event: OwnEvent, except: Option<EndpointId>)
     }
     let to = deliveries.iter().map(|delivery| delivery.endpoint).collect::<Vec<_>>();
     let id = RequestId::generate(now, app.rng.as_ref());
-    let request = Arc::new(Request {
-        id,
-        tenant: Some(tenant),
-        installation,
-        kind,
-        name: name.to_owned(),
-        slack_id: None,
-        team_id: None,
-        message: None,
-        received_at: now,
-        expires_at: Policy::of(kind).expires_at(now),
-        content_type: Some("application/json".to_owned()),
-        body: data.to_string().into(),
-    });
+    let request = Request::own(id, tenant, kind, name, data.to_string(), now);
+    let request = Arc::new(Request { installation, ..request });
     let seen = SeenKey::own(&id);
     let incoming = Incoming { request, seen, retry_reason: None, answer: AnswerState::NotHeld, deliveries };
     match app.store.request_accept(incoming).await {

@@ -37,6 +37,11 @@ impl WebApiCall {
     }
 }
 
+/// Whether Slack's error says that the token will not work again. (`token_expired` does not: it is renewed.)
+pub fn is_dead_token(error: &str) -> bool {
+    ["invalid_auth", "account_inactive", "token_revoked", "team_disabled"].contains(&error)
+}
+
 /// Slack's answer to a call that it understood.
 pub type WebApiAnswer<T> = Result<T, Refusal>;
 

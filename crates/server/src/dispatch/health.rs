@@ -10,7 +10,7 @@ use tautline_core::{EndpointId, TenantId, Timestamp};
 use tautline_slack::request::Kind;
 
 use super::attempt::told;
-use super::way::{Way, is_gone};
+use super::way::Way;
 use crate::alerts;
 use crate::app::App;
 use crate::error::chain;
@@ -31,7 +31,7 @@ pub(super) async fn after(
         Some(CircuitChange::Opened) => changed(app, endpoint, HealthChange::Failing, &told(result), at).await,
         None => {}
     }
-    if is_gone(result) && app.dispatcher.shut(endpoint, way) {
+    if way.says_it_is_gone(result) && app.dispatcher.shut(endpoint, way) {
         changed(app, endpoint, HealthChange::Disabled, &told(result), at).await;
     }
     if matches!(next, Next::Dead { reason: DeadReason::Exhausted | DeadReason::Expired }) {

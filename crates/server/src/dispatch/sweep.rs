@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tautline_core::delivery::{Leased, Places, Reap};
 use tautline_core::{StoreResult, limits};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Slot, Waiting, attempt, gave_up};
@@ -13,18 +14,21 @@ use crate::error::chain;
 
 /// Sweeps until told to stop.
 pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
-    let (mut count, mut pause) = (0_u32, limits::SWEEP);
-    let mut is_more = false;
+    let (mut reap_at, mut pause) = (Instant::now() + limits::REAP, limits::SWEEP);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
             () = app.dispatcher.wake.notified(), if pause == limits::SWEEP => {}
         }
-        count = count.wrapping_add(1);
         let mut swept = Ok(());
-        if std::mem::take(&mut is_more) || count.is_multiple_of(limits::SWEEPS_PER_REAP) {
-            swept = reap(&app).await.map(|more| is_more = more);
+        if Instant::now() >= reap_at {
+            reap_at = Instant::now() + limits::REAP;
+            swept = reap(&app).await.map(|is_more| {
+                if is_more {
+                    reap_at = Instant::now();
+                }
+            });
         }
         // Whatever became of that: what is due does not wait for it.
         swept = once(&app).await.and(swept);

@@ -143,6 +143,12 @@ impl Way {
         self.via.url() == other.via.url()
     }
 
+    /// Whether the endpoint says that it is gone. A function of this process is not, whatever it answers.
+    pub(super) fn says_it_is_gone(&self, result: &AttemptResult) -> bool {
+        let is_gone = matches!(result, AttemptResult::Refused { answer, .. } if answer.status == GONE);
+        is_gone && matches!(self.via, Via::Http(_))
+    }
+
     /// Whether it succeeded since it was found to fail, by whichever server: that one may be gone, and would never say so.
     pub(super) fn has_recovered(&self, health: &Health) -> bool {
         let succeeded_at = self.state().succeeded_at;
@@ -254,7 +260,7 @@ impl Slot {
         }
         let circuit = state.circuit.as_mut()?;
         let change = circuit.ended(is_success, self.is_probe, result.retry_after(), now);
-        if is_gone(result) {
+        if self.way.says_it_is_gone(result) {
             circuit.trip(now);
         }
         drop(state);
@@ -264,11 +270,6 @@ impl Slot {
         }
         change
     }
-}
-
-/// Whether the endpoint says that it is gone.
-pub(super) fn is_gone(result: &AttemptResult) -> bool {
-    matches!(result, AttemptResult::Refused { answer, .. } if answer.status == GONE)
 }
 
 impl Drop for Slot {
@@ -414,5 +415,24 @@ mod tests {
         assert!(!way.has_recovered(&health));
         slot.first[0].ended(&answered, later(6), later(7));
         assert!(way.has_recovered(&health));
+    }
+
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl Handler for Nothing {
+        async fn handle(&self, _: super::super::HandlerCall) -> super::super::HandlerAnswer {
+            super::super::HandlerAnswer::ok()
+        }
+    }
+
+    #[test]
+    fn a_function_of_this_process_is_never_gone() {
+        let gone =
+            AttemptResult::Refused { answer: Answer { status: 410, ..Answer::default() }, retry_after: None };
+        let here = Endpoint { target: Target::InProcess, ..endpoint(8) };
+        let way = Way::new(Via::InProcess(Arc::new(Nothing)), &here, None, &Arc::new(Notify::new()), NOW);
+        assert!(!way.says_it_is_gone(&gone));
+        assert!(way_to(&endpoint(8), None).says_it_is_gone(&gone));
     }
 }

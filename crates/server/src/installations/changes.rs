@@ -4,14 +4,12 @@ use serde_json::json;
 use tautline_core::installation::Installation;
 use tautline_core::{InstallationId, TenantId, Timestamp};
 use tautline_slack::request::Kind;
+use tautline_slack::web_api::is_dead_token;
 use tautline_slack::{EnterpriseId, TeamId};
 
 use crate::app::App;
 use crate::error::chain;
 use crate::own_events::{OwnEvent, tell};
-
-/// Slack's words for a token that will not work again. (`token_expired` is not one: it is renewed.)
-const DEAD: [&str; 3] = ["invalid_auth", "account_inactive", "token_revoked"];
 
 pub(super) async fn connected(app: &App, installation: &Installation) {
     let facts = &installation.facts;
@@ -39,7 +37,7 @@ pub(crate) async fn refused(
     error: &str,
     read_at: Timestamp,
 ) {
-    if !DEAD.contains(&error) {
+    if !is_dead_token(error) {
         return;
     }
     match app.store.installation_broken(tenant, installation, read_at).await {

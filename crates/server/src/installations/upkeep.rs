@@ -10,6 +10,7 @@ use tautline_core::endpoint::Filter;
 use tautline_core::installation::CredentialKind;
 use tautline_core::{InstallationId, TenantId, Timestamp};
 use tautline_slack::request::Kind;
+use tautline_slack::web_api::is_dead_token;
 use tautline_slack::{AuthTest, Refusal, TeamId, WebApiCall};
 
 use super::changes;
@@ -137,11 +138,9 @@ impl Told<'_> {
         };
         match self.app.slack.call::<AuthTest>(WebApiCall::auth_test(token)).await {
             Ok(_) => Ok(false),
-            Err(CallError::Refused(Refusal::Error(word))) => match word.as_str() {
-                "invalid_auth" | "account_inactive" | "token_revoked" | "team_disabled" => Ok(true),
-                // `token_expired` among them: it says nothing of the installation. Asked again later.
-                _ => Err(format!("auth.test answered {word:?}")),
-            },
+            Err(CallError::Refused(Refusal::Error(word))) if is_dead_token(&word) => Ok(true),
+            // `token_expired` among them: it says nothing of the installation. Asked again later.
+            Err(CallError::Refused(Refusal::Error(word))) => Err(format!("auth.test answered {word:?}")),
             Err(error) => Err(error.to_string()),
         }
     }

@@ -13,6 +13,7 @@ use tautline_core::{StoreError, StoreResult, Timestamp, limits};
 use tautline_slack::Refusal;
 use tautline_slack::message::{self, PostMessage, may_have_been_posted};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
@@ -40,15 +41,18 @@ impl Sender {
 
 /// Sends until told to stop.
 pub(crate) async fn send_all(app: Arc<App>, stop: CancellationToken) {
-    let (mut count, mut pause) = (0_u32, limits::SWEEP);
+    let (mut reap_at, mut pause) = (Instant::now() + limits::REAP, limits::SWEEP);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
             () = app.sender.wake.notified(), if pause == limits::SWEEP => {}
         }
-        count = count.wrapping_add(1);
-        pause = match once(&app, count.is_multiple_of(limits::SWEEPS_PER_REAP)).await {
+        let is_time_to_reap = Instant::now() >= reap_at;
+        if is_time_to_reap {
+            reap_at = Instant::now() + limits::REAP;
+        }
+        pause = match once(&app, is_time_to_reap).await {
             Ok(()) => limits::SWEEP,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the sender cannot use the store; it will try again");

@@ -11,7 +11,6 @@ use tautline_core::access::Scope;
 use tautline_core::delivery::{AttemptResult, Leased};
 use tautline_core::endpoint::Target;
 use tautline_core::inbox::Request;
-use tautline_core::kinds::Policy;
 use tautline_core::{DeliveryId, RequestId, TenantId, limits, new_secret};
 use tautline_slack::request::Kind;
 use utoipa::ToSchema;
@@ -74,20 +73,8 @@ pub(crate) async fn test(
     } else {
         (Kind::Endpoint, "test", json!({ "endpoint": kept.endpoint.id }))
     };
-    let request = Request {
-        id: RequestId::generate(now, app.rng.as_ref()),
-        tenant: Some(TenantId::home()),
-        installation: None,
-        kind,
-        name: name.to_owned(),
-        slack_id: None,
-        team_id: None,
-        message: None,
-        received_at: now,
-        expires_at: Policy::of(kind).expires_at(now),
-        content_type: Some("application/json".to_owned()),
-        body: body.to_string().into(),
-    };
+    let id = RequestId::generate(now, app.rng.as_ref());
+    let request = Request::own(id, TenantId::home(), kind, name, body.to_string(), now);
     let leased = Leased {
         id: DeliveryId::generate(now, app.rng.as_ref()),
         endpoint: kept.endpoint.id,

@@ -134,6 +134,10 @@ impl Scene {
         listed["deliveries"].as_array().unwrap().len()
     }
 
+    async fn nothing_is_under_way(&self) {
+        eventually("nothing is under way", async || (self.count("leased").await == 0).then_some(())).await;
+    }
+
     /// Waits until what is due was sent. Waits in vain while the endpoint rests.
     async fn nothing_is_due(&self) {
         eventually("nothing is due", async || {
@@ -265,11 +269,14 @@ async fn a_night_without_the_app_ends_with_everything_delivered_once() {
     // The night: each rest ends in one probe. What waits costs no attempt.
     for half_hours in 1..=20 {
         events(10).await;
+        // The one before it has been counted: a failure noted after the clock moved would begin a rest of its own.
+        scene.nothing_is_under_way().await;
         scene.clock.by(30 * MINUTE);
         app.is_asked(5 + half_hours).await;
     }
     // Dawn, and slow: first the probe, and when that succeeded as many as the endpoint may have at once.
     app.is(Mood::Slow);
+    scene.nothing_is_under_way().await;
     scene.clock.by(30 * MINUTE);
     app.is_asked(26).await;
     app.go.add_permits(1);
@@ -282,7 +289,7 @@ async fn a_night_without_the_app_ends_with_everything_delivered_once() {
     app.go.add_permits(4);
     scene.is(&endpoint, "failing").await;
     let limited_at = scene.clock.now();
-    eventually("nothing is under way", async || (scene.count("leased").await == 0).then_some(())).await;
+    scene.nothing_is_under_way().await;
     scene.clock.by(119 * MINUTE / 60);
     events(1).await;
     app.is(Mood::Gone);
@@ -294,7 +301,7 @@ async fn a_night_without_the_app_ends_with_everything_delivered_once() {
     let asked = app.asked();
     events(1).await;
     scene.clock.by(60 * MINUTE);
-    eventually("all of it waits", async || (scene.count("leased").await == 0).then_some(())).await;
+    scene.nothing_is_under_way().await;
     scene
         .told(&["fail", "again", "fail: the endpoint answered 429", "stopped: the endpoint answered 410"])
         .await;

@@ -40,6 +40,9 @@ pub(crate) fn soak(only_fuzz: bool, seconds: u32) -> Result<()> {
         ];
         run(cargo(&killed).env("TAUTLINE_TEST_STORE", store).env("TAUTLINE_TEST_KILLS", "200"))?;
     }
+    say("1,000 lives of a token, on both stores");
+    let renewal = ["test", "--release", "--package", "tautline-store", "--test", "contract", "renewal"];
+    run(cargo(&renewal).env("TAUTLINE_TEST_SEEDS", "1000"))?;
     fuzz(seconds)
 }
 

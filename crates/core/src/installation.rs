@@ -8,6 +8,7 @@ use tautline_slack::request::{InstallKey, Origin};
 use tautline_slack::{AppId, AuthTest, EnterpriseId, TeamId, Token};
 
 use crate::names::names;
+use crate::refresh::LiveToken;
 use crate::{InstallationId, LinkId, Page, PageRequest, StoreResult, TenantId, Timestamp};
 
 /// An installation.
@@ -94,6 +95,13 @@ pub enum CredentialKind {
     User,
     /// The URL of a granted webhook.
     IncomingWebhook,
+}
+
+impl CredentialKind {
+    /// Whether it is a token, which can end and be renewed. The URL of a webhook is none.
+    pub fn is_token(self) -> bool {
+        self != Self::IncomingWebhook
+    }
 }
 
 names!(CredentialKind { Bot = "bot", User = "user", IncomingWebhook = "incoming_webhook" });
@@ -242,13 +250,13 @@ pub trait Installations {
         revoked: &[TeamId],
     ) -> StoreResult<()>;
 
-    /// Puts on record that Slack does not take its tokens any more, unless it was made anew after `not_after`. True for
-    /// the one who noticed first.
+    /// Puts on record that Slack does not take the bot's token any more, unless it has another one than that of this
+    /// generation. True for the one who noticed first.
     async fn installation_broken(
         &self,
         tenant: &TenantId,
         installation: InstallationId,
-        not_after: Timestamp,
+        generation: i64,
     ) -> StoreResult<bool>;
 
     /// Keeps when Slack held events back.
@@ -265,5 +273,5 @@ pub trait Installations {
         tenant: &TenantId,
         installation: InstallationId,
         kind: CredentialKind,
-    ) -> StoreResult<Option<Token>>;
+    ) -> StoreResult<Option<LiveToken>>;
 }

@@ -82,6 +82,23 @@ pub const PROXY_BODY_BYTES: usize = 1024 * 1024;
 /// A body of our own API.
 pub const API_BODY_BYTES: usize = 256 * 1024;
 
+/// How long before its end a token is renewed. Source: docs.slack.dev, authentication/using-token-rotation, whose tokens
+/// live for twelve hours, and whose SDKs renew as early.
+pub const REFRESH_AHEAD: Duration = Duration::from_secs(2 * 60 * 60);
+/// How long the right to renew a token is good: longer than the call it is for, and not by much: whoever dies with it has
+/// perhaps used the refresh token up, which works again only for a short grace.
+pub const REFRESH_LEASE: Duration = Duration::from_secs(15);
+/// How often one looks for tokens that are due.
+pub const REFRESH_SWEEP: Duration = Duration::from_secs(1);
+/// Tokens that are renewed at once, of all that are due.
+pub const REFRESHING: usize = 8;
+/// The first pause, doubled from try to try, after an answer was lost; and the longest.
+pub const REFRESH_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
+/// The first pause after Slack refused to renew for a reason that is not the token's.
+pub const REFRESH_REFUSED: Duration = MINUTE;
+/// A token that ends within this time is renewed before it is used.
+pub const TOKEN_LEAST_LIFE: Duration = Duration::from_secs(30);
+
 /// The time between two messages of one lane: what Slack allows a channel.
 pub const LANE_PACE: Duration = Duration::from_secs(1);
 /// Messages on their way at once, over all lanes.

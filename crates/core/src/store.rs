@@ -10,6 +10,7 @@ use crate::inbox::Inbox;
 use crate::installation::Installations;
 use crate::keeping::Keeping;
 use crate::outbox::Outbox;
+use crate::refresh::Refreshes;
 use crate::session::Sessions;
 use crate::{Tenants, Timestamp, VaultError};
 
@@ -46,6 +47,7 @@ pub trait Store:
     + Keys
     + Sessions
     + Installations
+    + Refreshes
     + Channels
     + Connects
     + Endpoints

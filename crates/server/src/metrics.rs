@@ -13,6 +13,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tautline_core::access::Scope;
+use tautline_core::refresh::RefreshResult;
 use tautline_slack::request::Kind;
 
 use crate::app::App;
@@ -85,6 +86,7 @@ fn describe() {
         "tautline_inbound_failed_share",
         "The share of the last hour's answers to Slack that were no 2xx"
     );
+    describe_counter!("tautline_token_refreshes_total", "Attempts to renew tokens, by outcome");
     describe_counter!(
         "tautline_slack_rate_limited_total",
         "Times that Slack held events of a workspace back"
@@ -162,6 +164,18 @@ pub(crate) fn rejected(reason: &'static str) {
 /// An attempt at an endpoint ended.
 pub(crate) fn attempted(outcome: &'static str, took: Duration) {
     histogram!("tautline_attempt_seconds", "outcome" => outcome).record(took);
+}
+
+/// An attempt to renew a token ended.
+pub(crate) fn refreshed(result: &RefreshResult) {
+    let outcome = match result {
+        RefreshResult::Renewed(_) => "renewed",
+        RefreshResult::Refused(_) => "refused",
+        RefreshResult::Limited { .. } => "limited",
+        RefreshResult::NotReached(_) => "not_reached",
+        RefreshResult::Unknown(_) => "unknown",
+    };
+    counter!("tautline_token_refreshes_total", "outcome" => outcome).increment(1);
 }
 
 /// Slack held events back.

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::dispatch::{self, Dispatcher, Registered};
 use crate::egress::{EndpointClient, SlackClient};
-use crate::installations::upkeep;
+use crate::installations::{refresh, upkeep};
 use crate::metrics::Metrics;
 use crate::outbound::Sender;
 use crate::serve::serve;
@@ -72,6 +72,9 @@ impl Server {
         let which = if app.store.is_shared() { Reap::RunOut } else { Reap::All };
         let reaped = app.store.delivery_reap(app.clock.now(), which).await?;
         let changed = reaped.changed + app.store.message_reap(app.clock.now(), which).await?;
+        if !app.store.is_shared() {
+            app.store.refresh_reap().await?;
+        }
         if changed > 0 {
             tracing::info!(changed, "took back what the last run left unfinished");
         }
@@ -94,6 +97,7 @@ impl Server {
         let work = TaskTracker::new();
         work.spawn(dispatch::sweep(app.clone(), stop.clone()));
         work.spawn(outbound::send_all(app.clone(), stop.clone()));
+        work.spawn(refresh::sweep(app.clone(), stop.clone()));
         work.spawn(keeping::forget(app.clone(), stop.clone()));
         if let Some(token) = app.settings.bot_token.clone() {
             work.spawn(home::install(app.clone(), token, stop.clone()));

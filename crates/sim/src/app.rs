@@ -16,6 +16,8 @@ pub struct Sim {
     journal: Mutex<Journal>,
     pub(crate) codes: Mutex<HashMap<String, Code>>,
     pub(crate) response_urls: Mutex<HashMap<String, ResponseUrl>>,
+    /// How many of the next answers of a method do not arrive.
+    pub(crate) losing: Mutex<HashMap<String, (u32, Lost)>>,
 }
 
 /// An OAuth code that was handed out, until it is redeemed.
@@ -23,8 +25,18 @@ pub(crate) struct Code {
     pub(crate) team: String,
     pub(crate) user: String,
     pub(crate) scopes: Vec<String>,
+    pub(crate) user_scopes: Vec<String>,
     pub(crate) redirect_uri: String,
     pub(crate) expires_at_s: i64,
+}
+
+/// How an answer is lost.
+#[derive(Clone, Copy)]
+pub(crate) enum Lost {
+    /// The connection ends before it.
+    Cut,
+    /// It never comes.
+    Held,
 }
 
 impl Sim {
@@ -45,7 +57,16 @@ impl Sim {
             journal: Mutex::default(),
             codes: Mutex::default(),
             response_urls: Mutex::default(),
+            losing: Mutex::default(),
         }
+    }
+
+    /// Whether this answer does not arrive.
+    pub(crate) fn loses(&self, method: &str) -> Option<Lost> {
+        let mut losing = lock(&self.losing);
+        let (times, lost) = losing.get_mut(method).filter(|(times, _)| *times > 0)?;
+        *times -= 1;
+        Some(*lost)
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -18,6 +18,7 @@ mod journal;
 mod limits;
 mod oauth;
 mod response_url;
+mod rotation;
 mod sender;
 mod state;
 mod temper;
@@ -73,6 +74,8 @@ pub struct Options {
     pub retry_waits: RetryWaits,
     /// How long it waits for an answer; `None` is Slack's own three seconds. Tests on a busy machine wait longer.
     pub patience: Option<Duration>,
+    /// How long tokens live, where they end and are renewed; `None`: they do not end.
+    pub token_life_s: Option<i64>,
     /// What the composer offers to say.
     pub suggestions: Vec<String>,
 }
@@ -100,6 +103,8 @@ impl Sim {
             .route("/home", post(acts::home))
             .route("/event", post(acts::event))
             .route("/uninstall", post(acts::uninstall))
+            .route("/tokens/expire", post(acts::expire))
+            .route("/lose", post(acts::lose))
             .route("/interaction", post(acts::interaction))
             .route("/version", get(face::version))
             .route("/style.css", get(face::style))

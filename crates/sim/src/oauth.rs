@@ -22,6 +22,8 @@ pub(crate) struct Asked {
     #[serde(default)]
     scope: String,
     #[serde(default)]
+    user_scope: String,
+    #[serde(default)]
     redirect_uri: String,
     #[serde(default)]
     state: String,
@@ -35,6 +37,9 @@ pub(crate) struct Decision {
     decision: String,
     #[serde(default)]
     team: String,
+    /// Scopes that the person does not grant.
+    #[serde(default)]
+    declined: String,
 }
 
 #[derive(Template)]
@@ -58,13 +63,13 @@ pub(crate) async fn consent(State(sim): State<Arc<Sim>>, Query(asked): Query<Ask
 }
 
 pub(crate) async fn decide(State(sim): State<Arc<Sim>>, Form(decision): Form<Decision>) -> Response {
-    let Decision { asked, decision, team } = decision;
+    let Decision { asked, decision, team, declined } = decision;
     if let Err(error) = check(&sim, &asked) {
         return refused(error);
     }
     let mut back: Url = asked.redirect_uri.parse().expect("checked");
     if decision == "allow" {
-        match grant(&sim, &asked, &team) {
+        match grant(&sim, &asked, &team, &declined) {
             Some(code) => back.query_pairs_mut().append_pair("code", &code),
             None => return refused("team_not_found"),
         };
@@ -77,7 +82,7 @@ pub(crate) async fn decide(State(sim): State<Arc<Sim>>, Form(decision): Form<Dec
     (StatusCode::FOUND, [(header::LOCATION, back.to_string())]).into_response()
 }
 
-fn grant(sim: &Sim, asked: &Asked, team: &str) -> Option<String> {
+fn grant(sim: &Sim, asked: &Asked, team: &str, declined: &str) -> Option<String> {
     let mut state = sim.state();
     let user = state.world.workspace(Some(team))?.person(None)?.id.clone();
     let code = format!(
@@ -86,9 +91,13 @@ fn grant(sim: &Sim, asked: &Asked, team: &str) -> Option<String> {
         id(&mut state.rng, 'c').to_lowercase()
     );
     let expires_at_s = now_s() + state.temper.code_life_s;
-    let scopes = tautline_slack::scopes::parse(&asked.scope);
+    // What is optional can be declined.
+    let declined = tautline_slack::scopes::parse(declined);
+    let mut scopes = tautline_slack::scopes::parse(&asked.scope);
+    scopes.retain(|scope| !declined.contains(scope));
     let redirect_uri = asked.redirect_uri.clone();
-    let granted = Code { team: team.to_owned(), user, scopes, redirect_uri, expires_at_s };
+    let user_scopes = tautline_slack::scopes::parse(&asked.user_scope);
+    let granted = Code { team: team.to_owned(), user, scopes, user_scopes, redirect_uri, expires_at_s };
     lock(&sim.codes).insert(code.clone(), granted);
     Some(code)
 }

@@ -25,6 +25,8 @@ pub(crate) struct Temper {
     pub(crate) trigger_life: Duration,
     /// How many characters the secret part of a token has.
     pub(crate) token_chars: usize,
+    /// How long a refresh token that was used is good all the same: Slack says no more than that it is short.
+    pub(crate) refresh_grace_s: i64,
 }
 
 impl Temper {
@@ -35,6 +37,7 @@ impl Temper {
             code_life_s: rng.i64(570..=600),
             trigger_life: Duration::from_millis(rng.u64(2_800..=3_000)),
             token_chars: rng.usize(24..=48),
+            refresh_grace_s: rng.i64(60..=120),
         }
     }
 }

@@ -13,6 +13,9 @@ pub(crate) struct World {
     pub(crate) app_id: String,
     pub(crate) workspaces: Vec<Workspace>,
     pub(crate) tokens: Vec<Grant>,
+    /// What renews them, where tokens end.
+    #[serde(default)]
+    pub(crate) refresh_tokens: Vec<Renewal>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,6 +87,26 @@ pub(crate) struct Message {
 pub(crate) struct Grant {
     pub(crate) hash: String,
     pub(crate) team: String,
+    /// The person whose token it is; the bot's names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    /// When it ends, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ends_at_s: Option<i64>,
+    /// Whether it was exchanged for one that ends.
+    #[serde(default)]
+    pub(crate) exchanged: bool,
+}
+
+/// What renews a token. Good for one use, and for a short grace after it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Renewal {
+    pub(crate) hash: String,
+    pub(crate) team: String,
+    pub(crate) user: Option<String>,
+    pub(crate) used_at_s: Option<i64>,
+    /// The token without an end that it was exchanged for: it dies with the first use.
+    pub(crate) instead_of: Option<String>,
 }
 
 impl World {
@@ -112,7 +135,7 @@ impl World {
             homes: BTreeMap::new(),
         };
         let workspaces = vec![workspace("Acme Rockets", "acme-rockets"), workspace("Globex", "globex")];
-        Self { app_id: id(rng, 'A'), workspaces, tokens: Vec::new() }
+        Self { app_id: id(rng, 'A'), workspaces, tokens: Vec::new(), refresh_tokens: Vec::new() }
     }
 
     /// A workspace by its id or domain; without either, the first that has the app, else the first.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Token;
 use crate::web_api::{Authorization, WebApiCall};
-use crate::{Refusal, Token};
 
 /// The arguments of `chat.postMessage`. What is inside blocks and attachments is carried, not modelled.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -107,24 +107,6 @@ impl PostMessage {
     }
 }
 
-/// Whether a refusal leaves open whether the message was posted all the same. Slack says of its internal errors
-/// that part of the operation may have succeeded.
-pub fn may_have_been_posted(refusal: &Refusal) -> bool {
-    match refusal {
-        Refusal::RateLimited { .. } => false,
-        Refusal::Unreadable { .. } => true,
-        Refusal::Error(error) => matches!(
-            error.as_str(),
-            "internal_error"
-                | "fatal_error"
-                | "service_unavailable"
-                | "request_timeout"
-                | "messaging_processing_failed"
-                | "external_channel_migrating"
-        ),
-    }
-}
-
 /// What somebody can do about one of Slack's refusals of a message.
 pub fn remedy(error: &str) -> Option<&'static str> {
     Some(match error {
@@ -188,14 +170,5 @@ mod tests {
         let empty = PostMessage { text: Some(String::new()), blocks: Some(vec![]), ..PostMessage::default() };
         assert!(!empty.has_content());
         assert!(PostMessage { markdown_text: Some("x".into()), ..PostMessage::default() }.has_content());
-    }
-
-    #[test]
-    fn only_a_clear_no_means_that_it_was_not_posted() {
-        let error = |word: &str| may_have_been_posted(&Refusal::Error(word.into()));
-        assert!(!error("channel_not_found") && !error("is_archived"));
-        assert!(error("internal_error") && error("fatal_error"));
-        assert!(may_have_been_posted(&Refusal::Unreadable { status: 502 }));
-        assert!(!may_have_been_posted(&Refusal::RateLimited { retry_after_s: None }));
     }
 }

@@ -43,6 +43,40 @@ pub fn access(client: &Client, code: &str, redirect_uri: &str) -> WebApiCall {
     }
 }
 
+/// Renews a token. A refresh token is good for one use; used again within a short grace it gives another pair, and which
+/// of the two lasts Slack does not say. Source: docs.slack.dev, authentication/using-token-rotation.
+pub fn refresh(client: &Client, refresh_token: &Token) -> WebApiCall {
+    WebApiCall {
+        method: "oauth.v2.access",
+        authorization: Authorization::Basic { id: client.id.clone(), secret: client.secret.clone() },
+        form: vec![
+            ("grant_type", "refresh_token".to_owned()),
+            ("refresh_token", refresh_token.expose().to_owned()),
+        ],
+    }
+}
+
+/// Exchanges a token without an end for one that is renewed: of an app for which token rotation was switched on since. A
+/// token can be exchanged once; the old one works until the new one is first renewed.
+pub fn exchange(client: &Client, token: &Token) -> WebApiCall {
+    WebApiCall {
+        method: "oauth.v2.exchange",
+        authorization: Authorization::Basic { id: client.id.clone(), secret: client.secret.clone() },
+        form: vec![("token", token.expose().to_owned())],
+    }
+}
+
+/// The answer to [`refresh`] and to [`exchange`]. That of a user's token stands at the top as well.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Renewed {
+    /// The new token.
+    pub access_token: Token,
+    /// What renews the new one.
+    pub refresh_token: Token,
+    /// Seconds the new token lives.
+    pub expires_in: i64,
+}
+
 /// The answer of `oauth.v2.access` to an install.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Access {
@@ -113,6 +147,18 @@ mod tests {
             url.as_str(),
             "https://slack.com/oauth/v2/authorize?client_id=1.2&scope=a%2Cb%3Ac&redirect_uri=https%3A%2F%2Fx%2Fcb&state=s.t"
         );
+    }
+
+    #[test]
+    fn a_refresh_shows_its_token_to_slack_alone() {
+        let client = Client { id: "1.2".into(), secret: Token::new("secret") };
+        let call = refresh(&client, &Token::new("xoxe-1-old"));
+        assert_eq!(call.form[1], ("refresh_token", "xoxe-1-old".to_owned()));
+        let answer = r#"{"ok":true,"access_token":"xoxe.xoxb-1-new","refresh_token":"xoxe-1-new","expires_in":43201,
+                         "token_type":"bot","team":{"id":"T1"},"authed_user":{"id":"U1"}}"#;
+        let renewed: Renewed = serde_json::from_str(answer).unwrap();
+        assert_eq!((renewed.access_token.expose(), renewed.expires_in), ("xoxe.xoxb-1-new", 43_201));
+        assert!(!format!("{renewed:?}").contains("xox"));
     }
 
     #[test]

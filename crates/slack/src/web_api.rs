@@ -1,12 +1,15 @@
 //! Web API calls as values: what to send, and how to read the answer.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::Token;
 
-/// One call of a Web API method. Somebody else sends it; this says what.
-#[derive(Clone, Debug)]
+/// One call of a Web API method. Somebody else sends it; this says what. `Debug` shows no values: codes and refresh tokens
+/// are among them.
+#[derive(Clone)]
 pub struct WebApiCall {
     /// The method, such as `auth.test`.
     pub method: &'static str,
@@ -30,6 +33,16 @@ pub enum Authorization {
     },
 }
 
+impl fmt::Debug for WebApiCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.form.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        f.debug_struct("WebApiCall")
+            .field("method", &self.method)
+            .field("form", &fields)
+            .finish_non_exhaustive()
+    }
+}
+
 impl WebApiCall {
     /// Asks Slack whose token this is, and whether it lives.
     pub fn auth_test(token: Token) -> Self {
@@ -40,6 +53,30 @@ impl WebApiCall {
 /// Whether Slack's error says that the token will not work again. (`token_expired` does not: it is renewed.)
 pub fn is_dead_token(error: &str) -> bool {
     ["invalid_auth", "account_inactive", "token_revoked", "team_disabled"].contains(&error)
+}
+
+/// Whether Slack's answer to a refresh says that nothing will renew this token any more. What speaks of the app itself
+/// (`bad_client_secret`, say) does not: it is our own configuration.
+pub fn is_dead_refresh(error: &str) -> bool {
+    is_dead_token(error) || ["invalid_refresh_token", "token_expired", "invalid_grant"].contains(&error)
+}
+
+/// Whether a refusal leaves open whether the call was carried out all the same. Slack says of its internal errors
+/// that part of the operation may have succeeded.
+pub fn may_have_been_done(refusal: &Refusal) -> bool {
+    match refusal {
+        Refusal::RateLimited { .. } => false,
+        Refusal::Unreadable { .. } => true,
+        Refusal::Error(error) => matches!(
+            error.as_str(),
+            "internal_error"
+                | "fatal_error"
+                | "service_unavailable"
+                | "request_timeout"
+                | "messaging_processing_failed"
+                | "external_channel_migrating"
+        ),
+    }
 }
 
 /// Slack's answer to a call that it understood.
@@ -129,6 +166,22 @@ mod tests {
         );
         assert_eq!(read(429, Some("30"), ""), Refusal::RateLimited { retry_after_s: Some(30) });
         assert_eq!(read(502, None, "<html>"), Refusal::Unreadable { status: 502 });
+    }
+
+    #[test]
+    fn only_a_clear_no_means_that_it_was_not_done() {
+        let error = |word: &str| may_have_been_done(&Refusal::Error(word.into()));
+        assert!(!error("channel_not_found") && !error("is_archived"));
+        assert!(error("internal_error") && error("fatal_error"));
+        assert!(may_have_been_done(&Refusal::Unreadable { status: 502 }));
+        assert!(!may_have_been_done(&Refusal::RateLimited { retry_after_s: None }));
+    }
+
+    #[test]
+    fn debug_shows_which_fields_there_are_and_none_of_their_values() {
+        let form = vec![("code", "1.2.secret".to_owned())];
+        let call = WebApiCall { form, ..WebApiCall::auth_test(Token::new("xoxb-1")) };
+        assert_eq!(format!("{call:?}"), r#"WebApiCall { method: "auth.test", form: ["code"], .. }"#);
     }
 
     #[test]

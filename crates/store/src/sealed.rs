@@ -7,13 +7,14 @@ use secrecy::{ExposeSecret, SecretString};
 use tautline_core::delivery::Leased;
 use tautline_core::endpoint::{Endpoint, Kept};
 use tautline_core::inbox::Request;
-use tautline_core::installation::CredentialKind;
+use tautline_core::installation::{Credential, CredentialKind};
 use tautline_core::outbox::Claimed;
+use tautline_core::refresh::Refresh;
 use tautline_core::{
     DeliveryId, EndpointId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId,
     Timestamp, Vault, VaultError,
 };
-use tautline_slack::Token;
+use tautline_slack::{AppId, Token};
 
 /// A request's body.
 pub(crate) fn body<'a>(tenant: Option<&'a TenantId>, id: &'a RequestId) -> Place<'a> {
@@ -83,6 +84,69 @@ pub(crate) fn token<'a>(tenant: &'a TenantId, row: &'a [u8], field: &'static str
     Place { tenant: Some(tenant), table: "credentials", row, field }
 }
 
+/// A credential's token, and what renews it, sealed.
+pub(crate) fn credential(
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    installation: InstallationId,
+    credential: &Credential,
+) -> (Vec<u8>, Option<Vec<u8>>) {
+    let row = credential_row(installation, credential.kind);
+    let seal = |field, plain: &Token| vault.seal(token(tenant, &row, field), plain.expose().as_bytes());
+    (
+        seal("token", &credential.token),
+        credential.refresh_token.as_ref().map(|plain| seal("refresh_token", plain)),
+    )
+}
+
+/// A token that was taken to be renewed, as it rests.
+pub(crate) struct SealedRefresh {
+    pub(crate) tenant: TenantId,
+    pub(crate) installation: InstallationId,
+    pub(crate) kind: CredentialKind,
+    pub(crate) app: AppId,
+    pub(crate) attempt: u32,
+    pub(crate) generation: i64,
+    pub(crate) token: Vec<u8>,
+    pub(crate) refresh_token: Option<Vec<u8>>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl SealedRefresh {
+    /// Opens it. What does not open is named in the log, and by what postpones it: the others must not suffer for it.
+    pub(crate) fn open(
+        self,
+        vault: &dyn Vault,
+        leased_until: Timestamp,
+    ) -> Result<Refresh, (InstallationId, CredentialKind)> {
+        let open = |field, sealed: &[u8]| {
+            open_field(vault, &self.tenant, self.installation, self.kind, field, sealed)
+        };
+        let opened = open("token", &self.token).and_then(|token| {
+            let refresh_token = self.refresh_token.as_deref().map(|sealed| open("refresh_token", sealed));
+            Ok((token, refresh_token.transpose()?))
+        });
+        match opened {
+            Ok((token, refresh_token)) => Ok(Refresh {
+                tenant: self.tenant,
+                installation: self.installation,
+                kind: self.kind,
+                app: self.app,
+                attempt: self.attempt,
+                generation: self.generation,
+                token,
+                refresh_token,
+                expires_at: self.expires_at,
+                leased_until,
+            }),
+            Err(error) => {
+                tracing::error!(installation = %self.installation, error = cause(&error), "a token cannot be renewed: it does not open");
+                Err((self.installation, self.kind))
+            }
+        }
+    }
+}
+
 /// Opens a request's body; one that was deleted by age is empty.
 pub(crate) fn open_body(vault: &dyn Vault, request: &Request, sealed: &[u8]) -> StoreResult<Bytes> {
     if sealed.is_empty() {
@@ -124,8 +188,19 @@ pub(crate) fn open_token(
     kind: CredentialKind,
     sealed: &[u8],
 ) -> StoreResult<Token> {
+    open_field(vault, tenant, installation, kind, "token", sealed)
+}
+
+fn open_field(
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    installation: InstallationId,
+    kind: CredentialKind,
+    field: &'static str,
+    sealed: &[u8],
+) -> StoreResult<Token> {
     let row = credential_row(installation, kind);
-    let plain = vault.open(token(tenant, &row, "token"), sealed).map_err(|source| StoreError::Sealed {
+    let plain = vault.open(token(tenant, &row, field), sealed).map_err(|source| StoreError::Sealed {
         table: "credentials",
         row: installation.to_string(),
         source,

@@ -2,9 +2,8 @@
 
 use serde_json::json;
 use tautline_core::installation::Installation;
-use tautline_core::{InstallationId, TenantId, Timestamp};
+use tautline_core::{InstallationId, TenantId};
 use tautline_slack::request::Kind;
-use tautline_slack::web_api::is_dead_token;
 use tautline_slack::{EnterpriseId, TeamId};
 
 use crate::app::App;
@@ -28,29 +27,28 @@ pub(super) async fn removed(app: &App, tenant: &TenantId, installation: Installa
     happened(app, tenant, installation, "removed", json!({ "installation": installation })).await;
 }
 
-/// Slack refused a call that was made with the bot's token, which was read at a time. If that says that the token is dead, the
-/// installation is broken until it is connected again.
-pub(crate) async fn refused(
+/// Slack does not take the bot's token of this generation any more. Unless it has another one by now, the installation is
+/// broken until it is connected again.
+pub(crate) async fn dead(
     app: &App,
     tenant: &TenantId,
     installation: InstallationId,
     error: &str,
-    read_at: Timestamp,
+    generation: i64,
 ) {
-    if !is_dead_token(error) {
-        return;
-    }
-    match app.store.installation_broken(tenant, installation, read_at).await {
-        Ok(true) => {
-            tracing::warn!(%tenant, %installation, error, "Slack does not take the bot's token any more: connect the workspace again");
-            let data = json!({ "installation": installation, "error": error });
-            happened(app, tenant, installation, "broken", data).await;
-        }
+    match app.store.installation_broken(tenant, installation, generation).await {
+        Ok(true) => broken(app, tenant, installation, error).await,
         Ok(false) => {}
         Err(error) => {
             tracing::error!(error = %chain(&error), "a broken installation could not be put on record");
         }
     }
+}
+
+pub(super) async fn broken(app: &App, tenant: &TenantId, installation: InstallationId, error: &str) {
+    tracing::warn!(%tenant, %installation, error, "Slack does not take the bot's token any more: connect the workspace again");
+    let data = json!({ "installation": installation, "error": error });
+    happened(app, tenant, installation, "broken", data).await;
 }
 
 async fn happened(

@@ -1,5 +1,7 @@
 //! The end of an installation from our side: revoked at Slack, and erased here whatever Slack answers.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use tautline_core::audit::AuditAction;
 use tautline_core::installation::CredentialKind;
@@ -7,6 +9,7 @@ use tautline_core::{InstallationId, StoreError, StoreResult, TenantId};
 use tautline_slack::WebApiCall;
 use tautline_slack::web_api::Authorization;
 
+use super::acting::{Acting, ActingError};
 use super::changes;
 use crate::app::App;
 use crate::audit;
@@ -21,7 +24,7 @@ struct Revoked {
 
 /// Ends an installation of a tenant. Says whether Slack revoked its bot token, or why not; `None`: there is none.
 pub(crate) async fn disconnect(
-    app: &App,
+    app: &Arc<App>,
     tenant: &TenantId,
     installation: InstallationId,
     actor: &str,
@@ -42,23 +45,24 @@ pub(crate) async fn disconnect(
 }
 
 async fn revoke(
-    app: &App,
+    app: &Arc<App>,
     tenant: &TenantId,
     installation: InstallationId,
     kind: CredentialKind,
 ) -> StoreResult<Option<Result<(), String>>> {
-    let token = match app.store.installation_token(tenant, installation, kind).await {
-        Ok(Some(token)) => token,
-        Ok(None) => return Ok(None),
-        // It is erased all the same; Slack's admin can remove the app.
-        Err(error @ StoreError::Sealed { .. }) => return Ok(Some(Err(chain(&error)))),
-        Err(error) => return Err(error),
+    let acting = Acting { kind, ..Acting::bot(app, tenant, installation) };
+    let revoke = |token| WebApiCall {
+        method: "auth.revoke",
+        authorization: Authorization::Bearer(token),
+        form: Vec::new(),
     };
-    let call =
-        WebApiCall { method: "auth.revoke", authorization: Authorization::Bearer(token), form: Vec::new() };
-    Ok(Some(match app.slack.call::<Revoked>(call).await {
+    Ok(Some(match acting.ask::<Revoked>(revoke).await {
         Ok(reply) if reply.answer.revoked => Ok(()),
         Ok(_) => Err("Slack did not revoke the token".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Err(ActingError::NoToken) => return Ok(None),
+        // It is erased all the same; Slack's admin can remove the app.
+        Err(ActingError::Store(error @ StoreError::Sealed { .. })) => Err(chain(&error)),
+        Err(ActingError::Store(error)) => return Err(error),
+        Err(error @ (ActingError::Renewing | ActingError::Call(_))) => Err(error.to_string()),
     }))
 }

@@ -4,11 +4,13 @@
 //! that the start left (another browser, or somebody who was sent an authorize URL) sees to which tenant the
 //! workspace would go, and must say so before the code is redeemed.
 
+pub(crate) mod acting;
 pub(crate) mod callback;
 pub(crate) mod changes;
 pub(crate) mod disconnect;
 mod ending;
 pub(crate) mod link;
 mod redeem;
+pub(crate) mod refresh;
 pub(crate) mod start;
 pub(crate) mod upkeep;

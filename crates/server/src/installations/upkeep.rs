@@ -13,6 +13,7 @@ use tautline_slack::request::Kind;
 use tautline_slack::web_api::is_dead_token;
 use tautline_slack::{AuthTest, Refusal, TeamId, WebApiCall};
 
+use super::acting::{Acting, ActingError};
 use super::changes;
 use crate::app::App;
 use crate::audit;
@@ -74,7 +75,7 @@ fn happened_at(payload: &Value) -> Option<Timestamp> {
 
 /// An event, and the installation it is about.
 struct Told<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     tenant: &'a TenantId,
     installation: InstallationId,
     payload: &'a Value,
@@ -132,16 +133,15 @@ impl Told<'_> {
 
     /// Asks Slack. Without a token there is nothing that could live.
     async fn is_dead(&self, kind: CredentialKind) -> Result<bool, String> {
-        let token = self.app.store.installation_token(self.tenant, self.installation, kind).await;
-        let Some(token) = token.map_err(|error| chain(&error))? else {
-            return Ok(kind == CredentialKind::Bot);
-        };
-        match self.app.slack.call::<AuthTest>(WebApiCall::auth_test(token)).await {
+        let acting = Acting { kind, ..Acting::bot(self.app, self.tenant, self.installation) };
+        match acting.ask::<AuthTest>(WebApiCall::auth_test).await {
             Ok(_) => Ok(false),
-            Err(CallError::Refused(Refusal::Error(word))) if is_dead_token(&word) => Ok(true),
+            Err(ActingError::NoToken) => Ok(kind == CredentialKind::Bot),
+            Err(ActingError::Call(CallError::Refused(Refusal::Error(word)))) if is_dead_token(&word) => {
+                Ok(true)
+            }
             // `token_expired` among them: it says nothing of the installation. Asked again later.
-            Err(CallError::Refused(Refusal::Error(word))) => Err(format!("auth.test answered {word:?}")),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(chain(&error)),
         }
     }
 

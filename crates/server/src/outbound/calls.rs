@@ -8,13 +8,13 @@ use sha2::{Digest as _, Sha256};
 use tautline_core::MessageId;
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::inbox::Request;
-use tautline_core::installation::CredentialKind;
 use tautline_slack::WebApiCall;
 use tautline_slack::message::PostMessage;
 use tautline_slack::web_api::Authorization;
 
 use super::{accept, respond};
 use crate::app::App;
+use crate::installations::acting::Acting;
 
 /// Speaks to Slack for one request.
 pub struct SlackCalls {
@@ -41,7 +41,7 @@ impl SlackCalls {
         Self { app, request }
     }
 
-    pub(crate) fn app(&self) -> &App {
+    pub(crate) fn app(&self) -> &Arc<App> {
         &self.app
     }
 
@@ -54,14 +54,13 @@ impl SlackCalls {
         let (Some(tenant), Some(installation)) = (&self.request.tenant, self.request.installation) else {
             return Err(SlackCallError(NO_TOKEN.to_owned()));
         };
-        let token = self.app.store.installation_token(tenant, installation, CredentialKind::Bot).await;
-        let token = token.map_err(|error| SlackCallError(crate::error::chain(&error)))?;
-        let Some(token) = token else {
-            return Err(SlackCallError("the installation has no bot token: connect it again".to_owned()));
-        };
-        let call = WebApiCall { method, authorization: Authorization::Bearer(token), form };
-        let reply = self.app.slack.call(call).await;
-        reply.map(|reply| reply.answer).map_err(|error| SlackCallError(error.to_string()))
+        let acting = Acting::bot(&self.app, tenant, installation);
+        let reply = acting.call(|token| WebApiCall {
+            method,
+            authorization: Authorization::Bearer(token),
+            form: form.clone(),
+        });
+        reply.await.map(|reply| reply.answer).map_err(|error| SlackCallError(crate::error::chain(&error)))
     }
 
     /// Puts a message into the outbox: durable, paced, sent once. `which` names it among those of this request, the

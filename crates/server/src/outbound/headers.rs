@@ -1,7 +1,5 @@
 //! The headers of a proxied call and of its answer.
 
-use axum::body::Body;
-use axum::response::Response;
 use http::{HeaderMap, HeaderName, header};
 
 /// Headers of one hop, those that we set ourselves, and those that would tell Slack of our surroundings.
@@ -41,14 +39,11 @@ pub(super) fn passed_on(headers: &HeaderMap) -> HeaderMap {
     kept
 }
 
-/// Slack's answer: status, headers, body, streamed.
-pub(super) fn as_it_is(answer: reqwest::Response) -> Response {
-    let (status, mut headers) = (answer.status(), answer.headers().clone());
+/// The headers that Slack's answer keeps.
+pub(super) fn passed_back(headers: &HeaderMap) -> HeaderMap {
+    let mut headers = headers.clone();
     for name in NOT_PASSED_ON.iter().chain(&[header::SET_COOKIE]) {
         headers.remove(name);
     }
-    let mut response = Response::new(Body::from_stream(answer.bytes_stream()));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+    headers
 }

@@ -1,6 +1,7 @@
 //! What the product says to Slack.
 
 pub(crate) mod accept;
+mod answer;
 mod calls;
 mod credential;
 mod headers;
@@ -8,7 +9,7 @@ pub(crate) mod proxy;
 mod refusal;
 mod respond;
 mod sender;
-mod token;
+mod standing;
 mod workspace;
 
 pub use calls::{SlackCallError, SlackCalls};

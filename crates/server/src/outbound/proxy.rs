@@ -3,20 +3,23 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
 use tautline_core::limits;
+use tautline_core::refresh::LiveToken;
 
+use super::answer::Answer;
 use super::credential::{self, Bare};
-use super::headers::{as_it_is, passed_on};
+use super::headers::passed_on;
 use super::refusal::{SlackShaped, refusal, unavailable};
-use super::token::token_for;
+use super::standing::acting_for;
 use crate::app::App;
 use crate::auth;
 use crate::egress::{bearer, describe};
+use crate::installations::acting::Verdict;
 
 /// Methods that would hand a Slack token to the caller, or take one from us. Those ending in a dot are
 /// families.
@@ -91,11 +94,11 @@ impl Call {
         Self { verb, method: method.map(|Path(method)| method).unwrap_or_default(), query, headers }
     }
 
-    async fn pass(self, app: &App, body: Body) -> Result<Response, SlackShaped> {
+    async fn pass(self, app: &Arc<App>, body: Body) -> Result<Response, SlackShaped> {
         self.may_pass()?;
         // Before anything is read: a caller without a key is not worth the memory. (A key in the body is.)
         let early = match auth::bearer(&self.headers) {
-            Some(key) => Some(token_for(app, key, &self.headers).await?),
+            Some(key) => Some(acting_for(app, key, &self.headers).await?),
             None => None,
         };
         let body = to_bytes(body, limits::PROXY_BODY_BYTES).await;
@@ -104,9 +107,9 @@ impl Call {
         let Bare { key, query, body } = credential::take(&self.headers, self.query.as_deref(), body)
             .map_err(|_| refusal("json_not_object", "the body is not a JSON object"))?;
         let key = key.ok_or_else(|| refusal("not_authed", "send a gateway key in place of a Slack token"))?;
-        let token = match early {
-            Some(token) => token,
-            None => token_for(app, &key, &self.headers).await?,
+        let acting = match early {
+            Some(acting) => acting,
+            None => acting_for(app, &key, &self.headers).await?,
         };
         // Bodies come in more shapes than anybody can list; what still holds the key does not leave.
         let bare = key.split('.').next().unwrap_or(&key).as_bytes();
@@ -114,10 +117,35 @@ impl Call {
             let error = "the gateway key stands in the body, where Slack would see it";
             return Err(refusal("invalid_arguments", error));
         }
+        let token = acting.token().await?;
+        let token = token.ok_or_else(|| {
+            refusal("account_inactive", "the installation has no bot token: connect it again")
+        })?;
+        let query = query.as_deref();
+        let answer = self.send(app, &token, query, body.clone()).await?;
+        // Most answers are no more looked at than that they are none of these.
+        let (answer, word) = answer.word_about_the_token().await;
+        let Some(word) = word else { return Ok(answer.into_response()) };
+        match acting.conclude(token, &word).await? {
+            Verdict::Another(another) => Ok(self.send(app, &another, query, body).await?.into_response()),
+            Verdict::Renewing => {
+                Err(unavailable(StatusCode::SERVICE_UNAVAILABLE, "the token is being renewed; try again"))
+            }
+            Verdict::Dead { .. } | Verdict::Elsewhere => Ok(answer.into_response()),
+        }
+    }
+
+    async fn send(
+        &self,
+        app: &App,
+        token: &LiveToken,
+        query: Option<&str>,
+        body: Bytes,
+    ) -> Result<Answer, SlackShaped> {
         let mut headers = passed_on(&self.headers);
-        headers.insert(header::AUTHORIZATION, bearer(&token));
-        match app.slack.send(self.verb, &self.method, query.as_deref(), headers, body).await {
-            Ok(answer) => Ok(as_it_is(answer)),
+        headers.insert(header::AUTHORIZATION, bearer(&token.token));
+        match app.slack.send(self.verb.clone(), &self.method, query, headers, body).await {
+            Ok(answer) => Ok(Answer::new(answer)),
             Err(error) => {
                 let (timed_out, error) = (error.is_timeout(), describe(error));
                 tracing::warn!(

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tautline_core::delivery::{Finished, Reap};
-use tautline_core::installation::CredentialKind;
 use tautline_core::outbox::{Claimed, Posted};
 use tautline_core::sending::{self, SendAttempt, SendResult};
 use tautline_core::{StoreError, StoreResult, Timestamp, limits};
-use tautline_slack::Refusal;
-use tautline_slack::message::{self, PostMessage, may_have_been_posted};
+use tautline_slack::message::{self, PostMessage};
+use tautline_slack::{Refusal, web_api};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +19,7 @@ use tracing::{Instrument as _, debug_span};
 use crate::app::App;
 use crate::egress::CallError;
 use crate::error::chain;
-use crate::installations::changes;
+use crate::installations::acting::{Acting, ActingError};
 
 /// How much is on its way, and what calls the sender before its time.
 pub(crate) struct Sender {
@@ -106,9 +105,6 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         outcome: result.outcome(),
         error: result.error(),
     };
-    if let SendResult::Refused(error) = &result {
-        changes::refused(&app, &claimed.tenant, claimed.installation, error, started_at).await;
-    }
     if let Some(error) = &attempt.error {
         tracing::warn!(message = %claimed.id, attempt = claimed.attempt, error, "a message was not sent");
     }
@@ -120,14 +116,7 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     settle(&app, &claimed, attempt, posted, next).await;
 }
 
-async fn post(app: &App, claimed: &Claimed) -> SendResult {
-    let token =
-        app.store.installation_token(&claimed.tenant, claimed.installation, CredentialKind::Bot).await;
-    let token = match token {
-        Ok(Some(token)) => token,
-        Ok(None) => return SendResult::Refused("the installation has no bot token".to_owned()),
-        Err(error) => return unread(claimed, &error),
-    };
+async fn post(app: &Arc<App>, claimed: &Claimed) -> SendResult {
     let Ok(mut message) = serde_json::from_slice::<PostMessage>(&claimed.arguments) else {
         return SendResult::Refused("the stored message cannot be read".to_owned());
     };
@@ -136,24 +125,31 @@ async fn post(app: &App, claimed: &Claimed) -> SendResult {
         Ok(None) => {}
         Err(error) => return unread(claimed, &error),
     }
-    match app.slack.call::<message::Posted>(message.call(token)).await {
+    let acting = Acting::bot(app, &claimed.tenant, claimed.installation);
+    let failed = match acting.call::<message::Posted>(|token| message.clone().call(token)).await {
         Ok(reply) => {
             let message::Posted { channel, ts } = reply.answer;
-            SendResult::Sent(Posted { channel, ts })
+            return SendResult::Sent(Posted { channel, ts });
         }
-        Err(CallError::Unreachable(error)) => SendResult::NotReached(error),
-        Err(CallError::NoAnswer(error)) => SendResult::Unknown(error),
-        Err(CallError::Refused(refusal)) if may_have_been_posted(&refusal) => {
+        Err(error @ ActingError::NoToken) => return SendResult::Refused(error.to_string()),
+        Err(error @ ActingError::Renewing) => return SendResult::NotReached(error.to_string()),
+        Err(ActingError::Store(error)) => return unread(claimed, &error),
+        Err(ActingError::Call(failed)) => failed,
+    };
+    match failed {
+        CallError::Unreachable(error) => SendResult::NotReached(error),
+        CallError::NoAnswer(error) => SendResult::Unknown(error),
+        CallError::Refused(refusal) if web_api::may_have_been_done(&refusal) => {
             SendResult::Unknown(refusal.to_string())
         }
-        Err(CallError::Refused(Refusal::RateLimited { retry_after_s })) => {
+        CallError::Refused(Refusal::RateLimited { retry_after_s }) => {
             SendResult::Limited { retry_after: retry_after_s.map(Duration::from_secs) }
         }
-        Err(CallError::Refused(Refusal::Error(error))) => match error.as_str() {
+        CallError::Refused(Refusal::Error(error)) => match error.as_str() {
             "ratelimited" | "rate_limited" => SendResult::Limited { retry_after: None },
             _ => SendResult::Refused(error),
         },
-        Err(CallError::Refused(other)) => SendResult::Unknown(other.to_string()),
+        CallError::Refused(other) => SendResult::Unknown(other.to_string()),
     }
 }
 

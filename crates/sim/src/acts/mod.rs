@@ -12,6 +12,7 @@ pub(crate) mod modal;
 mod say;
 mod shortcut;
 mod suggest;
+mod tokens;
 mod uninstall;
 mod used;
 
@@ -30,6 +31,7 @@ pub(crate) use self::home::home;
 pub(crate) use self::interaction::interaction;
 pub(crate) use self::say::say;
 pub(crate) use self::shortcut::shortcut;
+pub(crate) use self::tokens::{expire, lose};
 pub(crate) use self::uninstall::uninstall;
 pub(crate) use self::used::{click, used};
 use crate::app::Sim;

@@ -34,6 +34,7 @@ fn perform(sim: &Arc<Sim>, place: &Place) -> Act {
     }
     let mut state = sim.state();
     state.world.tokens.retain(|grant| grant.team != found.team);
+    state.world.refresh_tokens.retain(|renewal| renewal.team != found.team);
     if let Some(workspace) = state.world.workspaces.iter_mut().find(|each| each.id == found.team) {
         workspace.bot = None;
     }

@@ -6,23 +6,28 @@ mod bots_info;
 mod chat;
 mod conversations;
 mod oauth_v2_access;
+mod oauth_v2_exchange;
 mod users;
 mod views;
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::stream;
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::app::Sim;
+use crate::app::{Lost, Sim};
 use crate::journal::Entry;
 use crate::state::State as Kept;
+use crate::time::now_s;
 
 /// What a method comes to: the fields beside `ok`, or Slack's error word with its fields.
 type Outcome = Result<Value, Refused>;
@@ -75,9 +80,13 @@ impl Args {
     }
 }
 
-/// Who calls: the bot of a workspace.
+/// Methods whose answers hold tokens, and are not kept.
+const HANDS_OUT_TOKENS: [&str; 2] = ["oauth.v2.access", "oauth.v2.exchange"];
+
+/// Who calls: the bot of a workspace, or a person there.
 pub(super) struct Acting {
     team: String,
+    user: Option<String>,
 }
 
 pub(crate) async fn by_get(
@@ -87,7 +96,8 @@ pub(crate) async fn by_get(
     headers: HeaderMap,
 ) -> Response {
     let query = Bytes::from(query.unwrap_or_default());
-    call(&state, &method, &headers, form(&query), false)
+    let answer = call(&state, &method, &headers, form(&query), false);
+    sent(&state, &method, answer).await
 }
 
 pub(crate) async fn by_post(
@@ -106,7 +116,17 @@ pub(crate) async fn by_post(
     } else {
         form(&body)
     };
-    call(&state, &method, &headers, args, !content_type.starts_with("application/json"))
+    let answer = call(&state, &method, &headers, args, !content_type.starts_with("application/json"));
+    sent(&state, &method, answer).await
+}
+
+/// On its way, on which it may be lost.
+async fn sent(sim: &Sim, method: &str, answer: Response) -> Response {
+    match sim.loses(method) {
+        None => answer,
+        Some(Lost::Cut) => lost(),
+        Some(Lost::Held) => std::future::pending().await,
+    }
 }
 
 fn form(bytes: &[u8]) -> Args {
@@ -115,8 +135,11 @@ fn form(bytes: &[u8]) -> Args {
 }
 
 fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_body: bool) -> Response {
-    if method == "oauth.v2.access" {
-        let outcome = oauth_v2_access::call(sim, headers, &args);
+    if HANDS_OUT_TOKENS.contains(&method) {
+        let outcome = match method {
+            "oauth.v2.exchange" => oauth_v2_exchange::call(sim, headers, &args),
+            _ => oauth_v2_access::call(sim, headers, &args),
+        };
         return note(sim, method, String::new(), &outcome, None);
     }
     let sent = args.readable();
@@ -127,7 +150,7 @@ fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_
     // A form may carry the token; JSON and queries may not.
     let token = bearer.or_else(|| args.text("token").filter(|_| token_in_body));
     let mut kept = sim.state();
-    let acting = token.ok_or("not_authed").and_then(|token| acting(&kept, token).ok_or("invalid_auth"));
+    let acting = token.ok_or("not_authed").and_then(|token| acting(&kept, token));
     let sent = if acting.is_ok() { sent } else { String::new() };
     let (outcome, scopes) = match acting {
         Err(error) => (refuse(error), None),
@@ -141,10 +164,13 @@ fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_
     note(sim, method, sent, &outcome, scopes)
 }
 
-fn acting(kept: &Kept, token: &str) -> Option<Acting> {
+fn acting(kept: &Kept, token: &str) -> Result<Acting, &'static str> {
     let hash = hash(token);
-    let grant = kept.world.tokens.iter().find(|grant| grant.hash == hash)?;
-    Some(Acting { team: grant.team.clone() })
+    let grant = kept.world.tokens.iter().find(|grant| grant.hash == hash).ok_or("invalid_auth")?;
+    if grant.ends_at_s.is_some_and(|ends_at_s| now_s() >= ends_at_s) {
+        return Err("token_expired");
+    }
+    Ok(Acting { team: grant.team.clone(), user: grant.user.clone() })
 }
 
 type Method = fn(&mut Kept, &Acting, &Args) -> Outcome;
@@ -182,8 +208,7 @@ fn perform(kept: &mut Kept, method: &str, acting: &Acting, args: &Args, scopes: 
 /// Answers, and remembers that it did. What is remembered holds no token.
 fn note(sim: &Sim, method: &str, sent: String, outcome: &Outcome, scopes: Option<String>) -> Response {
     let (error, told) = match outcome {
-        // The one answer that holds a token is not kept.
-        Ok(_) if method == "oauth.v2.access" => (None, "ok".to_owned()),
+        Ok(_) if HANDS_OUT_TOKENS.contains(&method) => (None, "ok".to_owned()),
         Ok(fields) => (None, serde_json::to_string_pretty(fields).unwrap_or_default()),
         Err(refused) => {
             let more = serde_json::to_string_pretty(&refused.more).ok().filter(|_| !refused.more.is_null());
@@ -199,6 +224,12 @@ fn note(sim: &Sim, method: &str, sent: String, outcome: &Outcome, scopes: Option
         ..Entry::default()
     });
     answer(outcome, scopes)
+}
+
+/// The connection ends before the answer does.
+fn lost() -> Response {
+    let cut = io::Error::new(io::ErrorKind::ConnectionAborted, "the answer was to be lost");
+    Response::new(Body::from_stream(stream::iter([Ok(Bytes::from_static(b"{")), Err(cut)])))
 }
 
 fn answer(outcome: &Outcome, scopes: Option<String>) -> Response {
@@ -219,6 +250,6 @@ fn answer(outcome: &Outcome, scopes: Option<String>) -> Response {
 }
 
 /// What a token is known by.
-pub(super) fn hash(token: &str) -> String {
+pub(crate) fn hash(token: &str) -> String {
     Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -70,6 +70,7 @@ pub async fn scene() -> Scene {
         seed: 7,
         retry_waits: RetryWaits([Duration::from_millis(1); 3]),
         patience: None,
+        token_life_s: None,
         suggestions: Vec::new(),
     })
     .unwrap();

@@ -9,14 +9,15 @@ use sqlx::postgres::PgRow;
 use tautline_core::installation::{
     CredentialKind, Facts, Health, Installation, Installations, Installed, NewInstallation,
 };
+use tautline_core::refresh::LiveToken;
 use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
 use tautline_slack::request::Origin;
-use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
+use tautline_slack::{AppId, EnterpriseId, TeamId};
 
 use super::database::{Tx, sql};
 use super::failure::{Work, unavailable};
 use super::group::Together;
-use super::{PostgresStore, connects, value};
+use super::{PostgresStore, connects, refreshes, value};
 use crate::{columns, sealed};
 
 macro_rules! columns {
@@ -67,7 +68,8 @@ impl Installations for PostgresStore {
             updated_at: now,
         };
         write(&mut tx, &installation, &key).await?;
-        write_credentials(&mut tx, self.vault.as_ref(), installation.id, &new).await?;
+        refreshes::keep(&mut tx, &self.clock, installation.id, &new, now).await?;
+        write_credentials(&mut tx, self.vault.as_ref(), installation.id, &new, now).await?;
         tx.finish(Installed::Done(Box::new(installation))).await
     }
 
@@ -115,6 +117,7 @@ impl Installations for PostgresStore {
         .bind(not_after.as_micros());
         let is_removed = tx.execute(remove).await? > 0;
         if is_removed {
+            tx.execute(sql("DELETE FROM refreshes WHERE installation_id = $1").bind(id)).await?;
             tx.execute(sql("DELETE FROM lane_names WHERE installation_id = $1").bind(id)).await?;
             tx.execute(sql("DELETE FROM moved_channels WHERE installation_id = $1").bind(id)).await?;
         }
@@ -171,17 +174,20 @@ impl Installations for PostgresStore {
         &self,
         tenant: &TenantId,
         installation: InstallationId,
-        not_after: Timestamp,
+        generation: i64,
     ) -> StoreResult<bool> {
         let mut tx = self.database.write().await?;
-        let broken =
-            sql("UPDATE installations SET health = $1 WHERE tenant_id = $2 AND id = $3 AND health = $4
-                            AND updated_at <= $5 AND (removed_at IS NULL OR removed_at < updated_at)")
-            .bind(Health::Broken.as_str())
-            .bind(tenant.to_string())
-            .bind(value::uuid(installation.as_bytes()))
-            .bind(Health::Connected.as_str())
-            .bind(not_after.as_micros());
+        let id = value::uuid(installation.as_bytes());
+        // With the installation held, nobody gives it another token.
+        let hold = sql("SELECT id FROM installations WHERE tenant_id = $1 AND id = $2 AND health = $3
+                          AND (removed_at IS NULL OR removed_at < updated_at) FOR UPDATE");
+        let hold = hold.bind(tenant.to_string()).bind(id).bind(Health::Connected.as_str());
+        if tx.execute(hold).await? == 0 || !enter(&mut tx, tenant, false).await? {
+            return tx.finish(false).await;
+        }
+        let broken = sql("UPDATE installations SET health = $1 WHERE id = $2 AND EXISTS (
+                            SELECT FROM credentials WHERE installation_id = $2 AND kind = 'bot' AND generation = $3)");
+        let broken = broken.bind(Health::Broken.as_str()).bind(id).bind(generation);
         let is_changed = tx.execute(broken).await? > 0;
         tx.finish(is_changed).await
     }
@@ -206,19 +212,25 @@ impl Installations for PostgresStore {
         tenant: &TenantId,
         installation: InstallationId,
         kind: CredentialKind,
-    ) -> StoreResult<Option<Token>> {
+    ) -> StoreResult<Option<LiveToken>> {
         let mut tx = self.database.read().await?;
         if !enter(&mut tx, tenant, false).await? {
             return tx.finish(None).await;
         }
-        let found = sql("SELECT sealed_token FROM credentials WHERE installation_id = $1 AND kind = $2")
-            .bind(value::uuid(installation.as_bytes()))
-            .bind(kind.as_str());
-        let sealed = tx.maybe(found, |row| row.try_get::<Vec<u8>, _>("sealed_token")).await?;
-        let sealed = tx.finish(sealed).await?;
-        let open =
-            |sealed: Vec<u8>| sealed::open_token(self.vault.as_ref(), tenant, installation, kind, &sealed);
-        sealed.map(open).transpose()
+        let found = sql("SELECT sealed_token, generation, expires_at, sealed_refresh_token IS NOT NULL AND NOT EXISTS
+                           (SELECT FROM refreshes WHERE installation_id = $1 AND kind = $2 AND rotation = 'ended') AS renews
+                         FROM credentials WHERE installation_id = $1 AND kind = $2")
+        .bind(value::uuid(installation.as_bytes()))
+        .bind(kind.as_str());
+        let found = tx.maybe(found, |row| {
+            let sealed = row.try_get::<Vec<u8>, _>("sealed_token")?;
+            let expires_at = value::time_opt(row, "expires_at")?;
+            Ok((sealed, row.try_get("generation")?, expires_at, row.try_get("renews")?))
+        });
+        let found = found.await?;
+        let Some((sealed, generation, expires_at, renews)) = tx.finish(found).await? else { return Ok(None) };
+        let token = sealed::open_token(self.vault.as_ref(), tenant, installation, kind, &sealed)?;
+        Ok(Some(LiveToken { token, generation, expires_at, renews }))
     }
 }
 
@@ -313,26 +325,26 @@ async fn write_credentials(
     vault: &dyn Vault,
     installation: InstallationId,
     new: &NewInstallation,
+    now: Timestamp,
 ) -> Work<()> {
     enter(tx, &new.tenant, true).await?;
     let id = value::uuid(installation.as_bytes());
-    let last = sql("SELECT coalesce(max(generation), 0) AS last FROM credentials WHERE installation_id = $1");
-    let last: i64 = tx.one(last.bind(id), |row| row.try_get("last")).await?;
+    // Above the time as well: what was removed and comes again takes no number that was there before.
+    let next = sql("SELECT greatest(coalesce(max(generation), 0) + 1, $2) AS next FROM credentials
+                    WHERE installation_id = $1");
+    let generation: i64 = tx.one(next.bind(id).bind(now.as_micros()), |row| row.try_get("next")).await?;
     tx.execute(sql("DELETE FROM credentials WHERE installation_id = $1").bind(id)).await?;
     for credential in &new.credentials {
-        let row = sealed::credential_row(installation, credential.kind);
-        let seal = |field, token: &Token| {
-            vault.seal(sealed::token(&new.tenant, &row, field), token.expose().as_bytes())
-        };
+        let (token, refresh_token) = sealed::credential(vault, &new.tenant, installation, credential);
         tx.execute(
             sql("INSERT INTO credentials (installation_id, kind, sealed_token, sealed_refresh_token,
                    expires_at, generation) VALUES ($1, $2, $3, $4, $5, $6)")
             .bind(id)
             .bind(credential.kind.as_str())
-            .bind(seal("token", &credential.token))
-            .bind(credential.refresh_token.as_ref().map(|token| seal("refresh_token", token)))
+            .bind(token)
+            .bind(refresh_token)
             .bind(credential.expires_at.map(Timestamp::as_micros))
-            .bind(last + 1),
+            .bind(generation),
         )
         .await?;
     }

@@ -25,6 +25,7 @@ mod listed;
 mod migrate;
 mod outbox;
 mod reap;
+mod refreshes;
 mod reseal;
 mod sessions;
 mod tenants;

@@ -7,12 +7,13 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::installation::{
     CredentialKind, Facts, Health, Installation, Installations, Installed, NewInstallation,
 };
+use tautline_core::refresh::LiveToken;
 use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
 use tautline_slack::request::Origin;
-use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
+use tautline_slack::{AppId, EnterpriseId, TeamId};
 
 use super::failure::{Work, unavailable};
-use super::{SqliteStore, connects, value};
+use super::{SqliteStore, connects, refreshes, value};
 use crate::{columns, sealed};
 
 macro_rules! columns {
@@ -77,7 +78,8 @@ impl Installations for SqliteStore {
                 updated_at: now,
             };
             write(connection, &installation, &key)?;
-            write_credentials(connection, vault.as_ref(), installation.id, &new)?;
+            refreshes::keep(connection, installation.id, &new, now)?;
+            write_credentials(connection, vault.as_ref(), installation.id, &new, now)?;
             Ok(Installed::Done(Box::new(installation)))
         });
         stored.await
@@ -197,23 +199,19 @@ impl Installations for SqliteStore {
         &self,
         tenant: &TenantId,
         installation: InstallationId,
-        not_after: Timestamp,
+        generation: i64,
     ) -> StoreResult<bool> {
         let tenant = tenant.clone();
         let broken = self.writer.write(move |connection| {
             let (broken, connected) = (Health::Broken.as_str(), Health::Connected.as_str());
             let changed = connection
                 .prepare_cached(
-                    "UPDATE installations SET health = ? WHERE tenant_id = ? AND id = ? AND health = ?
-                       AND updated_at <= ? AND (removed_at IS NULL OR removed_at < updated_at)",
+                    "UPDATE installations SET health = ?1 WHERE tenant_id = ?2 AND id = ?3 AND health = ?4
+                       AND (removed_at IS NULL OR removed_at < updated_at)
+                       AND EXISTS (SELECT 1 FROM credentials WHERE tenant_id = ?2 AND installation_id = ?3
+                                     AND kind = 'bot' AND generation = ?5)",
                 )?
-                .execute(params![
-                    broken,
-                    tenant.as_str(),
-                    installation.as_bytes(),
-                    connected,
-                    not_after.as_micros()
-                ])?;
+                .execute(params![broken, tenant.as_str(), installation.as_bytes(), connected, generation])?;
             Ok(changed > 0)
         });
         broken.await
@@ -242,19 +240,22 @@ impl Installations for SqliteStore {
         tenant: &TenantId,
         installation: InstallationId,
         kind: CredentialKind,
-    ) -> StoreResult<Option<Token>> {
+    ) -> StoreResult<Option<LiveToken>> {
         let (owner, vault) = (tenant.clone(), self.vault.clone());
         let found = self.lookups.read(move |connection| {
-            let sealed: Option<Vec<u8>> = connection
+            let found: Option<(Vec<u8>, i64, Option<Timestamp>, bool)> = connection
                 .prepare_cached(
-                    "SELECT sealed_token FROM credentials
-                     WHERE tenant_id = ? AND installation_id = ? AND kind = ?",
+                    "SELECT sealed_token, generation, expires_at, sealed_refresh_token IS NOT NULL AND NOT EXISTS
+                       (SELECT 1 FROM refreshes WHERE installation_id = ?2 AND kind = ?3 AND rotation = 'ended')
+                     FROM credentials WHERE tenant_id = ?1 AND installation_id = ?2 AND kind = ?3",
                 )?
-                .query_row(params![owner.as_str(), installation.as_bytes(), kind.as_str()], |row| row.get(0))
+                .query_row(params![owner.as_str(), installation.as_bytes(), kind.as_str()], |row| {
+                    Ok((row.get(0)?, row.get(1)?, value::time_opt(row, "expires_at")?, row.get(3)?))
+                })
                 .optional()?;
-            Ok(sealed
-                .map(|sealed| sealed::open_token(vault.as_ref(), &owner, installation, kind, &sealed))
-                .transpose()?)
+            let Some((sealed, generation, expires_at, renews)) = found else { return Ok(None) };
+            let token = sealed::open_token(vault.as_ref(), &owner, installation, kind, &sealed)?;
+            Ok(Some(LiveToken { token, generation, expires_at, renews }))
         });
         found.await
     }
@@ -262,7 +263,7 @@ impl Installations for SqliteStore {
 
 /// What an installation leaves: its credentials, and what its channels were called.
 fn forget_all_of(connection: &Connection, installation: &[u8; 16]) -> rusqlite::Result<()> {
-    for table in ["credentials", "lane_names", "moved_channels"] {
+    for table in ["credentials", "refreshes", "lane_names", "moved_channels"] {
         let delete = format!("DELETE FROM {table} WHERE installation_id = ?");
         connection.prepare_cached(&delete)?.execute([installation])?;
     }
@@ -336,12 +337,14 @@ fn write_credentials(
     vault: &dyn Vault,
     installation: InstallationId,
     new: &NewInstallation,
+    now: Timestamp,
 ) -> Work<()> {
+    // Above the time as well: what was removed and comes again takes no number that was there before.
     let generation: i64 = connection
         .prepare_cached(
-            "SELECT coalesce(max(generation), 0) + 1 FROM credentials WHERE tenant_id = ? AND installation_id = ?",
+            "SELECT max(coalesce(max(generation), 0) + 1, ?) FROM credentials WHERE tenant_id = ? AND installation_id = ?",
         )?
-        .query_row(params![new.tenant.as_str(), installation.as_bytes()], |row| row.get(0))?;
+        .query_row(params![now.as_micros(), new.tenant.as_str(), installation.as_bytes()], |row| row.get(0))?;
     connection
         .prepare_cached("DELETE FROM credentials WHERE tenant_id = ? AND installation_id = ?")?
         .execute(params![new.tenant.as_str(), installation.as_bytes()])?;
@@ -350,16 +353,13 @@ fn write_credentials(
            expires_at, generation) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )?;
     for credential in &new.credentials {
-        let row = sealed::credential_row(installation, credential.kind);
-        let seal = |field, token: &Token| {
-            vault.seal(sealed::token(&new.tenant, &row, field), token.expose().as_bytes())
-        };
+        let (token, refresh_token) = sealed::credential(vault, &new.tenant, installation, credential);
         insert.execute(params![
             new.tenant.as_str(),
             installation.as_bytes(),
             credential.kind.as_str(),
-            seal("token", &credential.token),
-            credential.refresh_token.as_ref().map(|token| seal("refresh_token", token)),
+            token,
+            refresh_token,
             credential.expires_at.map(Timestamp::as_micros),
             generation,
         ])?;

@@ -24,6 +24,7 @@ mod migrate;
 mod outbox;
 mod readers;
 mod reap;
+mod refreshes;
 mod reseal;
 mod sessions;
 mod tenants;

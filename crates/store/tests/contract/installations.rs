@@ -43,7 +43,7 @@ pub fn new(
     }
 }
 
-async fn store(scene: &Scene, new: NewInstallation) -> Installation {
+pub async fn store(scene: &Scene, new: NewInstallation) -> Installation {
     match scene.store.installation_store(new, NOW).await.unwrap() {
         Installed::Done(installation) => *installation,
         other => panic!("{other:?}"),
@@ -52,7 +52,13 @@ async fn store(scene: &Scene, new: NewInstallation) -> Installation {
 
 async fn token(scene: &Scene, tenant: &TenantId, id: InstallationId) -> Option<String> {
     let token = scene.store.installation_token(tenant, id, CredentialKind::Bot).await.unwrap();
-    token.map(|token| token.expose().to_owned())
+    token.map(|live| live.token.expose().to_owned())
+}
+
+/// Which token the bot has.
+pub async fn generation(scene: &Scene, id: InstallationId) -> i64 {
+    let live = scene.store.installation_token(&scene.acme, id, CredentialKind::Bot).await.unwrap();
+    live.expect("there is one").generation
 }
 
 /// An installation of a tenant's, made just now.
@@ -140,10 +146,13 @@ pub async fn one_credential_goes_alone(scene: &Scene) {
 
 pub async fn one_that_slack_refuses_is_broken_until_it_is_made_anew(scene: &Scene) {
     let id = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await.id;
-    let broken = async |tenant, at| scene.store.installation_broken(tenant, id, at).await.unwrap();
-    assert!(!broken(&scene.globex, later(1)).await, "another tenant's");
-    assert!(!broken(&scene.acme, NOW.before(Duration::from_secs(1))).await, "it was made since");
-    assert_eq!([broken(&scene.acme, NOW).await, broken(&scene.acme, NOW).await], [true, false], "said once");
+    let generation = generation(scene, id).await;
+    let broken =
+        async |tenant, generation| scene.store.installation_broken(tenant, id, generation).await.unwrap();
+    assert!(!broken(&scene.globex, generation).await, "another tenant's");
+    assert!(!broken(&scene.acme, generation - 1).await, "it has another token since");
+    let said = [broken(&scene.acme, generation).await, broken(&scene.acme, generation).await];
+    assert_eq!(said, [true, false], "said once");
     let listed =
         async || scene.store.installations(&scene.acme, page(9, None)).await.unwrap().items.remove(0);
     assert_eq!(listed().await.health, Health::Broken);

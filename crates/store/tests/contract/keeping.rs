@@ -151,7 +151,7 @@ pub async fn after_a_rotation_the_old_key_is_not_needed(scene: &Scene) {
 
     let only_new = reopen(scene, other_keys(false)).await;
     let token = only_new.installation_token(&scene.acme, installation, CredentialKind::Bot).await.unwrap();
-    assert_eq!(token.unwrap().expose(), "xoxb-1");
+    assert_eq!(token.unwrap().token.expose(), "xoxb-1");
     let found = only_new.request(Whose::Tenant(&scene.acme), request).await.unwrap().unwrap();
     assert!(!found.request.body.is_empty());
     assert!(only_new.message(&scene.acme, said).await.unwrap().is_some());
@@ -288,6 +288,6 @@ pub async fn an_odd_but_allowed_tenant_is_like_any_other(scene: &Scene) {
         let installation = installed.id;
         scene.store.installation_store(installed, NOW).await.unwrap();
         let token = scene.store.installation_token(&tenant, installation, CredentialKind::Bot).await.unwrap();
-        assert_eq!(token.unwrap().expose(), format!("xoxb-{id}"));
+        assert_eq!(token.unwrap().token.expose(), format!("xoxb-{id}"));
     }
 }

@@ -13,6 +13,8 @@ mod keeping;
 mod migrations;
 mod outbox;
 mod postgres;
+mod refreshes;
+mod renewal;
 mod scene;
 mod sessions;
 mod sqlite;
@@ -134,4 +136,17 @@ on_every_engine! {
         one_that_slack_refuses_is_broken_until_it_is_made_anew,
         workspaces_of_an_org_come_and_go,
     },
+    refreshes::{
+        what_expires_is_taken_by_one_when_it_is_due,
+        a_new_pair_takes_the_old_ones_place,
+        who_comes_late_changes_nothing,
+        a_re_install_is_not_undone_by_a_late_answer,
+        what_slack_renews_no_more_is_broken,
+        on_demand_one_renews_and_the_others_wait,
+        with_the_first_token_that_ends_the_others_are_exchanged,
+        the_companys_own_token_is_left_alone,
+        a_restart_gives_leases_back,
+        another_tenant_renews_nothing,
+    },
+    renewal::{no_token_is_bricked_whatever_dies},
 }

@@ -12,19 +12,21 @@ use tempfile::TempDir;
 use crate::engine::{Engine, Ground, keyring, postgres_on};
 use crate::scene::{NOW, Scene, page};
 
-const SQLITE: [&str; 5] = [
+const SQLITE: [&str; 6] = [
     include_str!("../../src/sqlite/migrations/0001_the_line.sql"),
     include_str!("../../src/sqlite/migrations/0002_the_dashboard.sql"),
     include_str!("../../src/sqlite/migrations/0003_keeping.sql"),
     include_str!("../../src/sqlite/migrations/0004_the_front_door.sql"),
     include_str!("../../src/sqlite/migrations/0005_bad_days.sql"),
+    include_str!("../../src/sqlite/migrations/0006_installations.sql"),
 ];
-pub const POSTGRES: [&str; 5] = [
+pub const POSTGRES: [&str; 6] = [
     include_str!("../../src/postgres/migrations/0001_the_line.sql"),
     include_str!("../../src/postgres/migrations/0002_the_dashboard.sql"),
     include_str!("../../src/postgres/migrations/0003_keeping.sql"),
     include_str!("../../src/postgres/migrations/0004_the_front_door.sql"),
     include_str!("../../src/postgres/migrations/0005_bad_days.sql"),
+    include_str!("../../src/postgres/migrations/0006_installations.sql"),
 ];
 
 /// A tenant and a request of its own, as every version kept them; the body does not open, as no key sealed it.

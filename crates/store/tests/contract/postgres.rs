@@ -37,7 +37,7 @@ async fn two_replicas() -> (Scene, Arc<dyn Store>, Database) {
 async fn the_running_settings_are_named() {
     let readiness = postgres().await.store.readiness(NOW).await.unwrap();
     assert!(readiness.engine.starts_with("PostgreSQL "), "{}", readiness.engine);
-    assert!(readiness.engine.ends_with("schema 5"), "{}", readiness.engine);
+    assert!(readiness.engine.ends_with("schema 6"), "{}", readiness.engine);
     assert_eq!(readiness.durability, "fsync=off synchronous_commit=on full_page_writes=on");
 }
 

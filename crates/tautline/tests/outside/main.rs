@@ -25,6 +25,7 @@ mod messages;
 mod metrics;
 mod operate;
 mod proxy;
+mod rotation;
 mod rust_bot;
 mod secrets;
 mod stalled_commit;

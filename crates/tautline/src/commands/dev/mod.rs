@@ -81,6 +81,7 @@ pub(crate) async fn run(environment: &Environment, options: Options) -> anyhow::
         seed: u64::from_le_bytes(SystemRng.array()),
         retry_waits: RetryWaits::SLACKS,
         patience: None,
+        token_life_s: None,
         suggestions: suggestions(options.forward.is_none()),
     })
     .context("cannot use what the simulated Slack kept in slack.json; start over with --fresh")?;

@@ -205,6 +205,7 @@ impl Gateway {
             database.sql(
                 "UPDATE deliveries SET leased_until = 0 WHERE state = 'leased';
                  UPDATE lanes SET leased_until = 0 WHERE leased_until IS NOT NULL;
+                 UPDATE refreshes SET leased_until = 0 WHERE leased_until IS NOT NULL;
                  UPDATE inbox SET received_at = received_at - 60000000 WHERE answer = 'waiting'",
             );
         }

@@ -1,5 +1,6 @@
 //! The simulated Slack, in the test's own process.
 
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,6 +35,24 @@ impl Slack {
     }
 
     pub async fn start_at(address: Address) -> Self {
+        Self::start_with(address, None).await
+    }
+
+    /// One whose tokens live so long, and are renewed.
+    pub async fn rotating(token_life_s: i64) -> Self {
+        Self::start_with(Address::new(), Some(token_life_s)).await
+    }
+
+    pub async fn start_with(address: Address, token_life_s: Option<i64>) -> Self {
+        Self::start_keeping(address, token_life_s, None).await
+    }
+
+    /// One that finds what it knew in a directory.
+    pub async fn start_in(address: Address, token_life_s: Option<i64>, directory: &Path) -> Self {
+        Self::start_keeping(address, token_life_s, Some(directory.join("slack.json"))).await
+    }
+
+    async fn start_keeping(address: Address, token_life_s: Option<i64>, state_file: Option<PathBuf>) -> Self {
         let gateway = address.url(8080);
         let sim = Sim::new(Options {
             public_url: address.url(PORT).parse().unwrap(),
@@ -48,7 +67,7 @@ impl Slack {
                 request_url: format!("{gateway}/api/v1/integrations/webhooks/slack").parse().unwrap(),
                 bot_name: "tautline".into(),
             },
-            state_file: None,
+            state_file,
             seed: 42,
             // Soon, so that a test need not wait for minutes; in Slack's order all the same.
             retry_waits: RetryWaits([
@@ -57,6 +76,7 @@ impl Slack {
                 Duration::from_millis(400),
             ]),
             patience: Some(Duration::from_secs(30)),
+            token_life_s,
             suggestions: Vec::new(),
         })
         .unwrap();

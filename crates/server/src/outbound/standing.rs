@@ -1,25 +1,26 @@
-//! From a gateway key to the token that it stands for.
+//! From a gateway key to whom it stands for.
 
 use std::sync::Arc;
 
 use http::HeaderMap;
 use tautline_core::access::Scope;
-use tautline_core::installation::{CredentialKind, Installation};
+use tautline_core::installation::Installation;
 use tautline_core::{StoreResult, TenantId};
 use tautline_slack::request::Origin;
-use tautline_slack::{EnterpriseId, TeamId, Token};
+use tautline_slack::{EnterpriseId, TeamId};
 
 use super::refusal::{SlackShaped, refusal};
 use super::workspace::{Meant, meant};
 use crate::app::App;
 use crate::auth;
+use crate::installations::acting::Acting;
 
-/// The token that a key stands for: `KEY`, or `KEY.T0123` where several workspaces are possible.
-pub(super) async fn token_for(
-    app: &App,
+/// Whom a key stands for: `KEY`, or `KEY.T0123` where several workspaces are possible.
+pub(super) async fn acting_for(
+    app: &Arc<App>,
     credential: &str,
     headers: &HeaderMap,
-) -> Result<Token, SlackShaped> {
+) -> Result<Acting, SlackShaped> {
     let (key, place) = match credential.split_once('.') {
         Some((key, place)) => (key, Some(place)),
         None => (credential, None),
@@ -40,9 +41,7 @@ pub(super) async fn token_for(
             ));
         }
     };
-    let token =
-        app.store.installation_token(&installation.tenant, installation.id, CredentialKind::Bot).await?;
-    token.ok_or_else(|| refusal("account_inactive", "the installation has no bot token: connect it again"))
+    Ok(Acting::bot(app, &installation.tenant, installation.id))
 }
 
 fn no_such_place() -> SlackShaped {

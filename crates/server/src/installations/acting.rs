@@ -1,0 +1,145 @@
+//! Acting as an installation: its token is taken from the vault for the call, and renewed where it has ended.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use tautline_core::installation::CredentialKind;
+use tautline_core::refresh::LiveToken;
+use tautline_core::{InstallationId, StoreError, StoreResult, TenantId, limits};
+use tautline_slack::web_api::is_dead_token;
+use tautline_slack::{Refusal, Token, WebApiCall};
+
+use super::{changes, refresh};
+use crate::app::App;
+use crate::egress::{CallError, Reply};
+
+/// An installation, as who acts.
+#[derive(Clone)]
+pub(crate) struct Acting {
+    pub(crate) app: Arc<App>,
+    pub(crate) tenant: TenantId,
+    pub(crate) installation: InstallationId,
+    pub(crate) kind: CredentialKind,
+}
+
+/// What a refusal says of the token.
+pub(crate) enum Verdict {
+    /// It was not taken, and this is another.
+    Another(LiveToken),
+    /// It has ended, and renewing it has not worked yet.
+    Renewing,
+    /// It will not work again.
+    Dead {
+        /// Which token it is.
+        generation: i64,
+    },
+    /// The fault is not the token's.
+    Elsewhere,
+}
+
+/// Why a call was not made, or has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ActingError {
+    #[error("the installation has no bot token: connect it again")]
+    NoToken,
+    #[error("the token has ended, and Slack has not renewed it yet")]
+    Renewing,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl Acting {
+    /// As an installation's bot.
+    pub(crate) fn bot(app: &Arc<App>, tenant: &TenantId, installation: InstallationId) -> Self {
+        Self { app: app.clone(), tenant: tenant.clone(), installation, kind: CredentialKind::Bot }
+    }
+
+    /// The token, if there is one; renewed, if it is about to end.
+    pub(crate) async fn token(&self) -> StoreResult<Option<LiveToken>> {
+        let found = self.app.store.installation_token(&self.tenant, self.installation, self.kind).await?;
+        let soon = self.app.clock.now().after(limits::TOKEN_LEAST_LIFE);
+        match found {
+            Some(live) if live.expires_at.is_some_and(|at| at <= soon) => self.renewed(live).await,
+            found => Ok(found),
+        }
+    }
+
+    /// What Slack's refusal of a call says of the token that it was made with.
+    pub(crate) async fn verdict(&self, refused: LiveToken, error: &str) -> StoreResult<Verdict> {
+        let generation = refused.generation;
+        let found = match error {
+            "token_expired" => self.renewed(refused).await?,
+            error if is_dead_token(error) => {
+                self.app.store.installation_token(&self.tenant, self.installation, self.kind).await?
+            }
+            _ => return Ok(Verdict::Elsewhere),
+        };
+        Ok(match found {
+            Some(another) if another.generation != generation => Verdict::Another(another),
+            Some(same) if error == "token_expired" && same.renews => Verdict::Renewing,
+            _ => Verdict::Dead { generation },
+        })
+    }
+
+    /// The same; that it is dead is put on record.
+    pub(crate) async fn conclude(&self, refused: LiveToken, error: &str) -> StoreResult<Verdict> {
+        let verdict = self.verdict(refused, error).await?;
+        if let Verdict::Dead { generation } = verdict
+            && self.kind == CredentialKind::Bot
+        {
+            changes::dead(&self.app, &self.tenant, self.installation, error, generation).await;
+        }
+        Ok(verdict)
+    }
+
+    async fn renewed(&self, live: LiveToken) -> StoreResult<Option<LiveToken>> {
+        refresh::renewed(&self.app, &self.tenant, self.installation, self.kind, live).await
+    }
+
+    /// Makes a call; once more with another token, if Slack did not take the first. An installation whose token is dead is
+    /// put on record as broken.
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        make: impl Fn(Token) -> WebApiCall,
+    ) -> Result<Reply<T>, ActingError> {
+        let first = self.token().await?.ok_or(ActingError::NoToken)?;
+        let answered = self.app.slack.call(make(first.token.clone())).await;
+        let Some(word) = word(&answered) else { return Ok(answered?) };
+        let verdict = self.conclude(first, word).await?;
+        self.again(verdict, answered, make).await
+    }
+
+    /// Makes a call in the same way, which concludes nothing.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        make: impl Fn(Token) -> WebApiCall,
+    ) -> Result<Reply<T>, ActingError> {
+        let first = self.token().await?.ok_or(ActingError::NoToken)?;
+        let answered = self.app.slack.call(make(first.token.clone())).await;
+        let Some(word) = word(&answered) else { return Ok(answered?) };
+        let verdict = self.verdict(first, word).await?;
+        self.again(verdict, answered, make).await
+    }
+
+    async fn again<T: DeserializeOwned>(
+        &self,
+        verdict: Verdict,
+        answered: Result<Reply<T>, CallError>,
+        make: impl Fn(Token) -> WebApiCall,
+    ) -> Result<Reply<T>, ActingError> {
+        match verdict {
+            Verdict::Another(another) => Ok(self.app.slack.call(make(another.token)).await?),
+            Verdict::Renewing => Err(ActingError::Renewing),
+            Verdict::Dead { .. } | Verdict::Elsewhere => Ok(answered?),
+        }
+    }
+}
+
+fn word<T>(answered: &Result<Reply<T>, CallError>) -> Option<&str> {
+    match answered {
+        Err(CallError::Refused(Refusal::Error(word))) => Some(word),
+        _ => None,
+    }
+}

@@ -50,6 +50,8 @@ pub struct Caller {
     pub scopes: Vec<Scope>,
     /// How the caller is called in audit entries and on pages. No secret.
     pub name: String,
+    /// The API key behind it, directly or by a link that was made with one.
+    pub key: Option<KeyId>,
     /// When the credential ends by itself.
     pub expires_at: Option<Timestamp>,
 }
@@ -61,7 +63,7 @@ impl Caller {
     }
 }
 
-/// How whoever shows a key is called; sessions that were begun with it are found by that.
+/// How whoever shows a key is called.
 pub fn key_holder(id: KeyId) -> String {
     format!("the API key {id}")
 }
@@ -86,7 +88,8 @@ pub trait Keys {
     /// Lists keys that were not revoked, newest first: a tenant's, or everybody's.
     async fn keys(&self, tenant: Option<&TenantId>, page: PageRequest) -> StoreResult<Page<ApiKey>>;
 
-    /// Revokes a key, of a tenant where one is named, and ends the sessions that were begun with it. Says whose it was; `None`: there is no such key.
+    /// Revokes a key, of a tenant where one is named, and ends what was begun with it: sessions, dashboard links, connect
+    /// links. Says whose it was; `None`: there is no such key.
     async fn key_revoke(
         &self,
         tenant: Option<&TenantId>,

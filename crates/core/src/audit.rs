@@ -37,6 +37,10 @@ pub enum AuditAction {
     TenantErased,
     /// An installation was disconnected from our side.
     Disconnected,
+    /// An installation went from one tenant to another.
+    Moved,
+    /// What a person in Slack said and did was erased.
+    UserErased,
     /// An API key was made.
     KeyMade,
     /// An API key was revoked.
@@ -83,6 +87,8 @@ names!(AuditAction {
     Claimed = "request.claimed",
     TenantErased = "tenant.erased",
     Disconnected = "installation.disconnected",
+    Moved = "installation.moved",
+    UserErased = "user.erased",
     KeyMade = "key.made",
     KeyRevoked = "key.revoked",
     EndpointMade = "endpoint.made",

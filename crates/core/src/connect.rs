@@ -6,7 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use serde::{Deserialize, Serialize};
 
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::{LinkId, Purpose, Rng, SecretHash, StoreResult, TenantId, Timestamp, Vault, limits, new_secret};
+use crate::{
+    KeyId, LinkId, Purpose, Rng, SecretHash, StoreResult, TenantId, Timestamp, Vault, limits, new_secret,
+};
 
 /// A link with which somebody, without further credentials, connects a workspace to a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub struct ConnectLink {
     pub id: LinkId,
     /// To which tenant.
     pub tenant: TenantId,
+    /// The API key that made it, if one did: it ends with it.
+    pub key: Option<KeyId>,
     /// Where to return afterwards.
     pub return_to: Option<String>,
     /// Until when it works.

@@ -41,10 +41,12 @@ pub enum DeadReason {
     NotRepeatable,
     /// The endpoint was removed.
     Removed,
+    /// What it would have brought was erased.
+    Erased,
 }
 
 names!(DeliveryState { Ready = "ready", Leased = "leased", Delivered = "delivered", Dead = "dead" });
-names!(DeadReason { Exhausted = "exhausted", Expired = "expired", NotRepeatable = "not_repeatable", Removed = "endpoint_removed" });
+names!(DeadReason { Exhausted = "exhausted", Expired = "expired", NotRepeatable = "not_repeatable", Removed = "endpoint_removed", Erased = "erased" });
 
 /// A delivery to be stored with its request.
 #[derive(Clone, Debug)]

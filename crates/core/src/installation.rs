@@ -206,6 +206,24 @@ pub enum Installed {
     LinkUsed,
 }
 
+/// What became of moving an installation to another tenant.
+#[derive(Clone, Debug)]
+pub enum Moved {
+    /// It is the other tenant's now, under another id: what is on record of the one before stays with it.
+    Done {
+        /// Whose it was.
+        from: TenantId,
+        /// As it is now.
+        installation: Box<Installation>,
+    },
+    /// It is that tenant's already.
+    Already,
+    /// It is home's: declared by the environment, it would come back at the next start.
+    OfHome,
+    /// There is no such installation.
+    Unknown,
+}
+
 /// The store's record of installations.
 #[async_trait]
 pub trait Installations {
@@ -231,6 +249,15 @@ pub trait Installations {
         not_after: Timestamp,
         now: Timestamp,
     ) -> StoreResult<bool>;
+
+    /// Moves an installation of whichever tenant to another, with its credentials, in one commit.
+    async fn installation_move(
+        &self,
+        installation: InstallationId,
+        to: &TenantId,
+        new_id: InstallationId,
+        now: Timestamp,
+    ) -> StoreResult<Moved>;
 
     /// Removes one credential of an installation, unless that was made anew after `not_after`.
     async fn credential_remove(

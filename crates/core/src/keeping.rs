@@ -88,6 +88,29 @@ pub async fn erase(
     Ok(erased)
 }
 
+/// A part of erasing what a person in Slack said and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserErased {
+    /// Rows looked at.
+    pub looked_at: u64,
+    /// Requests whose content is gone.
+    pub requests: u64,
+    /// Messages whose content is gone.
+    pub messages: u64,
+    /// Where the next part begins; `None` at the end.
+    pub next: Option<ResealCursor>,
+}
+
+/// Whether a content names a user of Slack's: their id, not as a part of a longer word.
+pub fn names_user(content: &[u8], user: &str) -> bool {
+    let word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let found = content.windows(user.len()).enumerate().filter(|(_, part)| *part == user.as_bytes());
+    found.into_iter().any(|(at, _)| {
+        let before = at.checked_sub(1).and_then(|at| content.get(at));
+        !word(before) && !word(content.get(at + user.len()))
+    })
+}
+
 /// A part of what was deleted by age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
@@ -121,7 +144,27 @@ pub trait Keeping {
     /// Erases a part of a tenant: first what lets anything new in, last the tenant.
     async fn tenant_erase(&self, tenant: &TenantId) -> StoreResult<Erased>;
 
+    /// Erases the content of a part of a tenant's requests and messages: of those that name a user of Slack's. That they
+    /// were there stays on record; what waits of them is given up.
+    async fn user_erase(&self, tenant: &TenantId, user: &str, from: ResealCursor) -> StoreResult<UserErased>;
+
     /// Holds every message that is queued or on its way; how many those were. After a backup was restored nobody
     /// knows which of them were sent since. (Deliveries go on: endpoints know a repeated one by its id.)
     async fn hold_messages(&self) -> StoreResult<u64>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_user;
+
+    #[test]
+    fn a_user_is_named_by_their_whole_id() {
+        assert!(names_user(br#"{"user":"U123","text":"x"}"#, "U123"));
+        assert!(names_user(b"user_id=U123&text=x", "U123"));
+        assert!(names_user(b"<@U123> hello", "U123"));
+        assert!(names_user(b"U123", "U123"));
+        for other in ["{\"user\":\"U1234\"}", "XU123", "U12", ""] {
+            assert!(!names_user(other.as_bytes(), "U123"), "{other}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ pub mod keeping;
 pub mod kinds;
 pub mod limits;
 pub mod outbox;
+pub mod parked;
 pub mod refresh;
 pub mod schedule;
 pub mod sending;

@@ -201,6 +201,15 @@ pub trait Outbox {
     /// their life expire. Returns how many changed.
     async fn message_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize>;
 
+    /// Settles a part of what waits for an installation that is gone, as failed and why. How many those were; none at the
+    /// end.
+    async fn messages_fail(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        error: &str,
+    ) -> StoreResult<usize>;
+
     /// A tenant's messages, newest first.
     async fn messages(
         &self,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::access::{Caller, Scope};
 use crate::idempotency::{IdempotencyKey, Once};
-use crate::{LinkId, SecretHash, StoreResult, TenantId, Timestamp};
+use crate::{KeyId, LinkId, SecretHash, StoreResult, TenantId, Timestamp};
 
 /// A person who is signed in. Always within one tenant, whatever key it began with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Session {
     pub scopes: Vec<Scope>,
     /// How the person is called in audit entries and on pages. No secret.
     pub name: String,
+    /// The API key it began with, if it did: it ends with it.
+    pub key: Option<KeyId>,
     /// Until when.
     pub expires_at: Timestamp,
 }
@@ -26,6 +28,7 @@ impl Session {
             tenant: Some(self.tenant),
             scopes: self.scopes,
             name: self.name,
+            key: self.key,
             expires_at: Some(self.expires_at),
         }
     }
@@ -40,6 +43,8 @@ pub struct DashboardLink {
     pub tenant: TenantId,
     /// What the person may do: what whoever made the link may.
     pub scopes: Vec<Scope>,
+    /// The API key that made it, if one did: it ends with it.
+    pub key: Option<KeyId>,
     /// Where it leads; `None` is the dashboard's first page.
     pub return_to: Option<String>,
     /// Whether it works once. The one that `tautline dev` prints works as often as it is opened.

@@ -10,6 +10,7 @@ use crate::inbox::Inbox;
 use crate::installation::Installations;
 use crate::keeping::Keeping;
 use crate::outbox::Outbox;
+use crate::parked::Parking;
 use crate::refresh::Refreshes;
 use crate::session::Sessions;
 use crate::{Tenants, Timestamp, VaultError};
@@ -48,6 +49,7 @@ pub trait Store:
     + Sessions
     + Installations
     + Refreshes
+    + Parking
     + Channels
     + Connects
     + Endpoints

@@ -16,6 +16,14 @@ macro_rules! restored {
 }
 pub(crate) use restored;
 
+/// Why a message is cancelled that named a person whose content was erased.
+macro_rules! erased {
+    () => {
+        "it named a person whose content was erased"
+    };
+}
+pub(crate) use erased;
+
 /// Scopes, as a list with commas.
 pub(crate) fn scopes(scopes: &[Scope]) -> String {
     scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",")

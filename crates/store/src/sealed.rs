@@ -9,6 +9,7 @@ use tautline_core::endpoint::{Endpoint, Kept};
 use tautline_core::inbox::Request;
 use tautline_core::installation::{Credential, CredentialKind};
 use tautline_core::outbox::Claimed;
+use tautline_core::parked::Parked;
 use tautline_core::refresh::Refresh;
 use tautline_core::{
     DeliveryId, EndpointId, InstallationId, MessageId, Place, RequestId, StoreError, StoreResult, TenantId,
@@ -99,6 +100,21 @@ pub(crate) fn credential(
     )
 }
 
+/// Opens a credential that rests as [`credential`] sealed it.
+pub(crate) fn open_credential(
+    vault: &dyn Vault,
+    tenant: &TenantId,
+    installation: InstallationId,
+    kind: CredentialKind,
+    (token, refresh_token): (&[u8], Option<&[u8]>),
+    expires_at: Option<Timestamp>,
+) -> StoreResult<Credential> {
+    let open = |field, sealed: &[u8]| open_field(vault, tenant, installation, kind, field, sealed);
+    let token = open("token", token)?;
+    let refresh_token = refresh_token.map(|sealed| open("refresh_token", sealed)).transpose()?;
+    Ok(Credential { kind, token, refresh_token, expires_at })
+}
+
 /// A token that was taken to be renewed, as it rests.
 pub(crate) struct SealedRefresh {
     pub(crate) tenant: TenantId,
@@ -145,6 +161,22 @@ impl SealedRefresh {
             }
         }
     }
+}
+
+/// What Slack answered to an install that nobody has claimed yet.
+pub(crate) fn parked(id: &InstallationId) -> Place<'_> {
+    Place { tenant: None, table: "parked_installs", row: id.as_bytes(), field: "answers" }
+}
+
+/// Opens [`parked`].
+pub(crate) fn open_parked(vault: &dyn Vault, id: InstallationId, sealed: &[u8]) -> StoreResult<Parked> {
+    let opened = vault.open(parked(&id), sealed);
+    let answers = opened.map_err(|source| StoreError::Sealed {
+        table: "parked_installs",
+        row: id.to_string(),
+        source,
+    })?;
+    Ok(Parked { id, answers })
 }
 
 /// Opens a request's body; one that was deleted by age is empty.

@@ -125,14 +125,20 @@ pub(crate) async fn caller(app: &App, key: &str) -> StoreResult<Option<Caller>> 
     // Hashes are compared, so the time taken tells nothing of the key.
     if app.settings.admin_key.is_some_and(|admin| admin.0.ct_eq(&hash.0).into()) {
         let name = "the platform's first key".to_owned();
-        return Ok(Some(Caller { tenant: None, scopes: Scope::ALL.to_vec(), name, expires_at: None }));
+        return Ok(Some(Caller {
+            tenant: None,
+            scopes: Scope::ALL.to_vec(),
+            name,
+            key: None,
+            expires_at: None,
+        }));
     }
     let now = app.clock.now();
     let key = app.store.key(hash).await?.filter(|key| key.expires_at.is_none_or(|end| now < end));
     let Some(key) = key else { return Ok(None) };
     note_use(app, &key, now);
     let ApiKey { id, tenant, scopes, expires_at, .. } = key;
-    Ok(Some(Caller { tenant, scopes, name: key_holder(id), expires_at }))
+    Ok(Some(Caller { tenant, scopes, name: key_holder(id), key: Some(id), expires_at }))
 }
 
 /// Beside the call: nobody waits for it, and now and then is enough.

@@ -5,6 +5,7 @@
 
 mod bits;
 mod channels;
+mod claim;
 mod frame;
 mod inbox;
 pub(crate) mod link;
@@ -21,6 +22,7 @@ use axum::routing::{get, post};
 use http::header;
 
 use crate::app::App;
+use crate::installations::park::CLAIM;
 use crate::page;
 
 /// Where the dashboard begins.
@@ -32,6 +34,7 @@ pub(crate) fn router() -> Router<Arc<App>> {
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::out))
         .route("/channels/slack", get(channels::show))
+        .route(CLAIM, get(claim::show).post(claim::submit))
         .route("/inbox", get(inbox::list::show))
         .route("/inbox/{id}", get(inbox::request::show))
         .route("/messages", get(messages::list::show).post(messages::list::send))

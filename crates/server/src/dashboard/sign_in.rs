@@ -104,7 +104,7 @@ async fn try_submit(app: &App, headers: &HeaderMap, form: Key) -> ApiResult<Resp
     // Never longer than the key.
     let end = now.after(limits::SESSION);
     let expires_at = caller.expires_at.map_or(end, |key_ends| key_ends.min(end));
-    let session = Session { tenant, scopes: caller.scopes, name: caller.name, expires_at };
+    let session = Session { tenant, scopes: caller.scopes, name: caller.name, key: caller.key, expires_at };
     app.store.session_store(session, SecretHash::of(&secret), now).await?;
     let target = return_path(app, &form.return_to);
     Ok(signed_in(app, headers, &secret, &target).await)

@@ -10,11 +10,12 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tautline_core::SecretHash;
 use tautline_core::connect::ConnectState;
-use tautline_core::installation::Installation;
+use tautline_core::installation::{Facts, Installation};
 use tautline_core::{Purpose, Timestamp};
+use tautline_slack::scopes;
 
 use super::ending::Ending;
-use super::redeem;
+use super::{park, redeem};
 use crate::app::App;
 use crate::cookie;
 use crate::page::{Confirm, Link, Notice, Tone};
@@ -66,7 +67,7 @@ pub(crate) struct Confirmation {
         ("error" = Option<String>, Query, description = "Slack's error, such as access_denied"),
     ),
     responses(
-        (status = 200, description = "A page: connected, or please confirm"),
+        (status = 200, description = "A page: connected, or please confirm; or, without a state, where it is claimed"),
         (status = 302, description = "To where the start asked to return"),
         (status = 400, description = "A page: the state or the code is not good"),
         (status = 403, description = "A page: denied, or another browser"),
@@ -119,18 +120,17 @@ enum Step {
     Connected(Installation, Option<String>),
     Confirmed(Installation, Option<String>),
     Ask(Confirm),
+    Parked(Notice),
 }
 
 async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result<Step, Ending> {
-    let state = query.state.as_deref().ok_or(Ending::StateMissing)?;
+    let Some(state) = query.state.as_deref() else { return without_state(app, query).await };
     let now = app.clock.now();
     let state = ConnectState::open(state, Purpose::OAuthState, app.vault.as_ref(), now)?;
     // Consumed whatever comes with it: a denial, too, ends this try.
     consume(app, &state, now).await?;
-    match query.error.as_deref() {
-        Some("access_denied") => return Err(Ending::Denied { return_to: state.return_to }),
-        Some(error) => return Err(Ending::SlackError(error.chars().take(64).collect())),
-        None => {}
+    if let Some(error) = query.error {
+        return Err(Ending::of_slacks_page(&error, state.return_to));
     }
     let code = query.code.filter(|code| !code.is_empty()).ok_or(Ending::CodeMissing)?;
     match cookie::CONNECT.get(&app.settings, headers) {
@@ -141,6 +141,15 @@ async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result
         Some(_) => Err(Ending::WrongBrowser),
         None => Ok(Step::Ask(ask(app, state, code))),
     }
+}
+
+/// What began at Slack: there is nobody it could belong to by itself.
+async fn without_state(app: &App, query: Callback) -> Result<Step, Ending> {
+    if let Some(error) = query.error {
+        return Err(Ending::of_slacks_page(&error, None));
+    }
+    let code = query.code.filter(|code| !code.is_empty()).ok_or(Ending::StateMissing)?;
+    Ok(Step::Parked(park::park(app, &code).await?))
 }
 
 async fn consume(app: &App, state: &ConnectState, now: Timestamp) -> Result<(), Ending> {
@@ -184,13 +193,14 @@ fn finish(app: &App, step: Result<Step, Ending>) -> Response {
             Some(Ok(location)) => {
                 ((StatusCode::FOUND, [(header::LOCATION, location)]).into_response(), false)
             }
-            _ => (connected(&installation, None).into_response(), false),
+            _ => (connected(app, &installation, None).into_response(), false),
         },
         // A page and not a redirect: browsers hold the form's target to the page's own policy.
         Ok(Step::Confirmed(installation, return_to)) => {
-            (connected(&installation, return_to).into_response(), false)
+            (connected(app, &installation, return_to).into_response(), false)
         }
         Ok(Step::Ask(confirm)) => (confirm.into_response(), true),
+        Ok(Step::Parked(notice)) => (notice.into_response(), true),
         // The other connect of this browser may still be under way.
         Err(ending @ (Ending::WrongBrowser | Ending::StateForged | Ending::StateMissing)) => {
             (ending.into_response(), true)
@@ -203,17 +213,39 @@ fn finish(app: &App, step: Result<Step, Ending>) -> Response {
     response
 }
 
-fn connected(installation: &Installation, return_to: Option<String>) -> Notice {
+fn connected(app: &App, installation: &Installation, return_to: Option<String>) -> Notice {
     let facts = &installation.facts;
     let place = facts.team_name.as_deref().or(facts.enterprise_name.as_deref()).unwrap_or("Your workspace");
+    let (mut next, mut link) = (
+        "You can close this page. In Slack, invite the app to the channels where it should take part."
+            .to_owned(),
+        return_to.map(|href| Link { href, text: "Continue".into() }),
+    );
+    if facts.is_enterprise_install {
+        next = "It is in no workspace of the org yet: choose those where it should take part.".into();
+        link =
+            link.or_else(|| Some(Link { href: workspaces_page(facts)?, text: "Choose workspaces".into() }));
+    }
+    let declined = scopes::missing(&app.settings.bot_scopes, &facts.scopes);
+    if !declined.is_empty() {
+        next.push_str(&format!(
+            " Not granted: {}. What needs them is off until you connect again.",
+            declined.join(", ")
+        ));
+    }
     Notice {
         status: StatusCode::OK,
         code: "connected",
         tone: Tone::Good,
         title: format!("{place} is connected"),
         lead: format!("It belongs to {} now.", installation.tenant),
-        next: "You can close this page. In Slack, invite the app to the channels where it should take part."
-            .into(),
-        link: return_to.map(|href| Link { href, text: "Continue".into() }),
+        next,
+        link,
     }
+}
+
+/// Where an org's admin adds the app to workspaces. Source: docs.slack.dev, enterprise/developing-for-enterprise-orgs.
+fn workspaces_page(facts: &Facts) -> Option<String> {
+    let org = facts.enterprise.as_ref()?;
+    Some(format!("https://app.slack.com/manage/{org}/integrations/profile/{}/workspaces/add", facts.app))
 }

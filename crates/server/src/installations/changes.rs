@@ -23,7 +23,9 @@ pub(super) async fn connected(app: &App, installation: &Installation) {
     happened(app, &installation.tenant, installation.id, "connected", data).await;
 }
 
-pub(super) async fn removed(app: &App, tenant: &TenantId, installation: InstallationId) {
+/// An installation is gone, and this is why what waits for it will not be sent.
+pub(super) async fn removed(app: &App, tenant: &TenantId, installation: InstallationId, why: &str) {
+    settle_waiting(app, tenant, installation, why).await;
     happened(app, tenant, installation, "removed", json!({ "installation": installation })).await;
 }
 
@@ -49,6 +51,24 @@ pub(super) async fn broken(app: &App, tenant: &TenantId, installation: Installat
     tracing::warn!(%tenant, %installation, error, "Slack does not take the bot's token any more: connect the workspace again");
     let data = json!({ "installation": installation, "error": error });
     happened(app, tenant, installation, "broken", data).await;
+}
+
+/// In parts, beside the traffic. What a crash leaves of it fails in its turn, as there is no token.
+async fn settle_waiting(app: &App, tenant: &TenantId, installation: InstallationId, why: &str) {
+    let mut settled = 0;
+    loop {
+        match app.store.messages_fail(tenant, installation, why).await {
+            Ok(0) => break,
+            Ok(part) => settled += part,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "what waits for a workspace that is gone could not be settled");
+                break;
+            }
+        }
+    }
+    if settled > 0 {
+        tracing::warn!(%tenant, %installation, settled, "messages that waited are failed: {why}");
+    }
 }
 
 async fn happened(

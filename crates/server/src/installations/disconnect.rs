@@ -38,7 +38,7 @@ pub(crate) async fn disconnect(
     }
     tracing::info!(%tenant, %installation, "disconnected: its tokens are erased");
     audit::note(app, tenant, actor, AuditAction::Disconnected, installation).await;
-    changes::removed(app, tenant, installation).await;
+    changes::removed(app, tenant, installation, "the workspace was disconnected before it was sent").await;
     Ok(Some(
         bot.unwrap_or_else(|| Err("the gateway had no bot token".to_owned())).and(user.unwrap_or(Ok(()))),
     ))

@@ -43,6 +43,16 @@ pub(crate) enum Ending {
     Store(StoreError),
 }
 
+impl Ending {
+    /// Slack's consent page ended with an error.
+    pub(super) fn of_slacks_page(error: &str, return_to: Option<String>) -> Self {
+        match error {
+            "access_denied" => Self::Denied { return_to },
+            error => Self::SlackError(error.chars().take(64).collect()),
+        }
+    }
+}
+
 impl From<StateError> for Ending {
     fn from(error: StateError) -> Self {
         match error {
@@ -89,13 +99,7 @@ impl Ending {
                 "You chose not to let the app into your workspace.",
                 AGAIN,
             ),
-            Self::SlackError(_) => (
-                400,
-                "slack_refused",
-                "Slack refused",
-                "Slack's consent page ended with an error. Nothing was connected.",
-                AGAIN,
-            ),
+            Self::SlackError(error) => return refused(error),
             Self::StateMissing => (
                 400,
                 "state_missing",
@@ -146,9 +150,16 @@ impl Ending {
                 "It belongs to another customer account. Nothing was changed.",
                 "If it should move, ask the support of the product you are connecting.",
             ),
-            Self::Call(CallError::Unreachable(_) | CallError::NoAnswer(_)) => {
-                (502, "slack_unreachable", "Slack did not answer", "Nothing was connected.", AGAIN)
+            Self::Call(CallError::Unreachable(_)) => {
+                (502, "slack_unreachable", "Slack cannot be reached", "Nothing was connected.", AGAIN)
             }
+            Self::Call(CallError::NoAnswer(_)) => (
+                504,
+                "slack_timeout",
+                "Slack did not answer in time",
+                "Nothing was connected, as far as we know.",
+                AGAIN,
+            ),
             Self::Call(CallError::Refused(Refusal::RateLimited { .. })) => (
                 503,
                 "slack_busy",
@@ -232,7 +243,76 @@ fn refused(error: &str) -> Notice {
             "Slack does not know the address it should return to. Nothing was connected.",
             "The gateway's operator: add SLACK_REDIRECT_URI to the app's redirect URLs.",
         ),
-        _ => notice(502, "slack_refused", "Slack refused", "Nothing was connected.", AGAIN),
+        "cannot_install_an_org_installed_app" => notice(
+            409,
+            "org_installed",
+            "Your org has the app already",
+            "It is installed in the org as a whole, and cannot be installed in one workspace beside that. Nothing was connected.",
+            "An admin of the org adds this workspace to the app, or connects the org.",
+        ),
+        "invalid_team_for_non_distributed_app" => notice(
+            403,
+            "app_not_distributed",
+            "This app is for another workspace",
+            "Slack lets only the workspace that made it install it. Nothing was connected.",
+            "The app's owner: activate public distribution in the app's settings.",
+        ),
+        "scope_not_allowed_on_enterprise" | "unapproved_scope" => notice(
+            403,
+            "scope_not_allowed",
+            "A permission is not allowed here",
+            "The app asks for something that this workspace or org does not allow. Nothing was connected.",
+            "Ask an admin of the workspace; the app's owner: see SLACK_BOT_SCOPES.",
+        ),
+        "invalid_scope" | "no_scopes" => notice(
+            502,
+            "scopes_refused",
+            "This gateway's app is misconfigured",
+            "Slack does not know the permissions that it asks for. Nothing was connected.",
+            "The gateway's operator: compare SLACK_BOT_SCOPES with the app's OAuth scopes.",
+        ),
+        "user_email_unverified" => notice(
+            403,
+            "email_unverified",
+            "Slack does not know your e-mail address yet",
+            "It has to be verified before apps can be installed. Nothing was connected.",
+            "Open the mail that Slack sent you, and start again.",
+        ),
+        "org_login_required" | "team_added_to_org" => notice(
+            503,
+            "workspace_migrating",
+            "Your workspace is moving into an org",
+            "Until that is done, Slack installs nothing. Nothing was connected.",
+            "Start again in an hour.",
+        ),
+        "pkce_not_allowed" | "invalid_code_verifier" | "invalid_grant_type" => notice(
+            502,
+            "app_misconfigured",
+            "This gateway's app is misconfigured",
+            "Slack expects another way of installing. Nothing was connected.",
+            "The gateway's operator: switch PKCE off for the app; a server needs none.",
+        ),
+        "internal_error" | "fatal_error" | "service_unavailable" | "request_timeout" => notice(
+            502,
+            "slack_failed",
+            "Something failed at Slack",
+            "Nothing was connected, as far as we know.",
+            AGAIN,
+        ),
+        "temporarily_unavailable" | "server_error" => notice(
+            503,
+            "slack_busy",
+            "Slack asks for patience",
+            "Nothing was connected.",
+            "Start again in a minute.",
+        ),
+        _ => {
+            // Slack's word is shown: a person can search for it. It is not ours, so it is no more than a word.
+            let word: String =
+                error.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(64).collect();
+            let lead = format!("Slack says: {word}. Nothing was connected.");
+            notice(502, "slack_refused", "Slack refused", &lead, AGAIN)
+        }
     }
 }
 
@@ -253,5 +333,41 @@ impl IntoResponse for Ending {
     fn into_response(self) -> Response {
         self.log();
         self.notice().into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn what_people_can_do_something_about_has_a_code_of_its_own() {
+        let words = [
+            "invalid_code",
+            "bad_client_secret",
+            "bad_redirect_uri",
+            "cannot_install_an_org_installed_app",
+            "invalid_team_for_non_distributed_app",
+            "unapproved_scope",
+            "invalid_scope",
+            "user_email_unverified",
+            "org_login_required",
+            "pkce_not_allowed",
+            "internal_error",
+            "temporarily_unavailable",
+            "something_new",
+        ];
+        let codes = words.iter().map(|word| refused(word).code).collect::<HashSet<_>>();
+        assert_eq!(codes.len(), words.len());
+        let lost = |error| Ending::Call(error).notice().code;
+        assert_eq!(lost(CallError::Unreachable(String::new())), "slack_unreachable");
+        assert_eq!(lost(CallError::NoAnswer(String::new())), "slack_timeout");
+    }
+
+    #[test]
+    fn a_word_that_is_not_ours_is_no_more_than_a_word() {
+        assert_eq!(refused("<b>odd</b> error_1").lead, "Slack says: boddberror_1. Nothing was connected.");
     }
 }

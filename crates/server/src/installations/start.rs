@@ -23,6 +23,7 @@ use crate::settings::OAuth;
 #[derive(Deserialize)]
 pub(crate) struct Start {
     return_to: Option<String>,
+    team: Option<String>,
 }
 
 /// Begin to connect a workspace.
@@ -30,7 +31,10 @@ pub(crate) struct Start {
     get,
     path = "/api/v1/integrations/slack/oauth/start",
     tag = "installations",
-    params(("return_to" = Option<String>, Query, description = "Where to go afterwards: our own origin, or one of TAUTLINE_RETURN_ORIGINS")),
+    params(
+        ("return_to" = Option<String>, Query, description = "Where to go afterwards: our own origin, or one of TAUTLINE_RETURN_ORIGINS"),
+        ("team" = Option<String>, Query, description = "The workspace to show first (T…), if the person is signed in there. A hint: what is connected is what Slack says was chosen"),
+    ),
     responses(
         (status = 302, description = "To Slack's consent page"),
         (status = 401, description = "No credentials", body = crate::error::ErrorBody),
@@ -59,7 +63,7 @@ async fn try_start(app: &Arc<App>, query: Start, parts: &mut Parts) -> ApiResult
     let return_to = checked_return_to(app, query.return_to)?;
     let mut state = ConnectState::new(&tenant, &caller.name, app.clock.now(), app.rng.as_ref());
     state.return_to = return_to;
-    to_slack(app, &state)
+    to_slack(app, &state, query.team.as_deref())
 }
 
 /// Whoever starts: with a key, or signed in at the dashboard.
@@ -97,14 +101,21 @@ pub(crate) fn checked_return_to(app: &App, return_to: Option<String>) -> ApiResu
     }
 }
 
+fn is_team(text: &str) -> bool {
+    text.len() <= 24 && text.starts_with(['T', 'E']) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
 /// To Slack's consent page, with the state in the URL and its nonce in the browser.
-pub(super) fn to_slack(app: &App, state: &ConnectState) -> ApiResult<Response> {
+pub(super) fn to_slack(app: &App, state: &ConnectState, team: Option<&str>) -> ApiResult<Response> {
     let client = client(app)?;
     let sealed = state.seal(Purpose::OAuthState, app.vault.as_ref());
     let settings = &app.settings;
     let redirect_uri = settings.redirect_uri.as_str();
-    let url =
+    let mut url =
         oauth::authorize_url(&settings.slack_url, &client.id, &settings.bot_scopes, redirect_uri, &sealed);
+    if let Some(team) = team.filter(|team| is_team(team)) {
+        url.query_pairs_mut().append_pair("team", team);
+    }
     let location = HeaderValue::try_from(url.as_str()).expect("URLs are ASCII");
     let headers =
         [(header::LOCATION, location), (header::SET_COOKIE, cookie::CONNECT.set(settings, &state.nonce))];

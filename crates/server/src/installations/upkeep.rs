@@ -117,7 +117,8 @@ impl Told<'_> {
         }
         tracing::warn!(%tenant, %installation, "Slack ended the installation: its tokens are erased");
         audit::note(app, tenant, "Slack", AuditAction::Removed, installation).await;
-        changes::removed(app, tenant, *installation).await;
+        changes::removed(app, tenant, *installation, "the app was uninstalled in Slack before it was sent")
+            .await;
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use tautline_core::connect::{ConnectLink, Connects};
 use tautline_core::idempotency::{IdempotencyKey, Once};
-use tautline_core::{LinkId, SecretHash, StoreResult, TenantId, Timestamp};
+use tautline_core::{KeyId, LinkId, SecretHash, StoreResult, TenantId, Timestamp};
 
 use super::database::{Tx, sql};
 use super::failure::Work;
@@ -24,14 +24,15 @@ impl Connects for PostgresStore {
             return tx.finish(before).await;
         }
         tx.execute(
-            sql("INSERT INTO connect_links (id, tenant_id, secret_hash, return_to, created_at, expires_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)")
+            sql("INSERT INTO connect_links (id, tenant_id, secret_hash, return_to, created_at, expires_at, key_id)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)")
             .bind(value::uuid(link.id.as_bytes()))
             .bind(link.tenant.to_string())
             .bind(secret.0.to_vec())
             .bind(value::text_opt(link.return_to.as_deref()))
             .bind(now.as_micros())
-            .bind(link.expires_at.as_micros()),
+            .bind(link.expires_at.as_micros())
+            .bind(link.key.map(|id| value::uuid(id.as_bytes()))),
         )
         .await?;
         tx.finish(Once::Done(())).await
@@ -39,7 +40,7 @@ impl Connects for PostgresStore {
 
     async fn connect_link(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<ConnectLink>> {
         let mut tx = self.database.read().await?;
-        let found = sql("SELECT id, tenant_id, return_to, expires_at FROM connect_links
+        let found = sql("SELECT id, tenant_id, key_id, return_to, expires_at FROM connect_links
                          WHERE secret_hash = $1 AND consumed_at IS NULL AND expires_at > $2")
         .bind(secret.0.to_vec())
         .bind(now.as_micros());
@@ -77,6 +78,7 @@ fn read(row: &PgRow) -> sqlx::Result<ConnectLink> {
     Ok(ConnectLink {
         id: LinkId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
+        key: value::id_opt(row, "key_id")?.map(KeyId::from_bytes),
         return_to: value::read_text_opt(row, "return_to")?,
         expires_at: value::time(row, "expires_at")?,
     })

@@ -7,25 +7,28 @@ use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::installation::{
-    CredentialKind, Facts, Health, Installation, Installations, Installed, NewInstallation,
+    CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation,
 };
 use tautline_core::refresh::LiveToken;
 use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
 use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId};
 
+use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
 use super::failure::{Work, unavailable};
 use super::group::Together;
-use super::{PostgresStore, connects, refreshes, value};
+use super::{PostgresStore, connects, moves, refreshes, value};
 use crate::{columns, sealed};
 
-macro_rules! columns {
+macro_rules! installation_columns {
     () => {
         "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name, is_enterprise_install, scopes,
          bot_user_id, bot_id, health, granted_teams, rate_limited_at, installed_at, updated_at, place"
     };
 }
+
+pub(super) use installation_columns;
 
 #[async_trait]
 impl Installations for PostgresStore {
@@ -36,48 +39,15 @@ impl Installations for PostgresStore {
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {
         let key = new.facts.key().map_err(unavailable)?.to_string();
         let mut tx = self.database.write().await?;
-        // Of two tenants that connect one workspace at once, the second waits here and finds the first's.
-        tx.execute(sql("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(value::text(&key)))
-            .await?;
-        // What ended belongs to nobody: whoever comes first has the workspace.
-        let ended = sql("DELETE FROM installations
-                         WHERE install_key = $1 AND tenant_id <> $2 AND removed_at >= updated_at");
-        tx.execute(ended.bind(value::text(&key)).bind(new.tenant.to_string())).await?;
-        let existing = sql(concat!("SELECT ", columns!(), " FROM installations WHERE install_key = $1"));
-        let existing = tx.maybe(existing.bind(value::text(&key)), read).await?;
-        if let Some(existing) = &existing
-            && existing.tenant != new.tenant
-        {
-            let tenant = existing.tenant.clone();
-            return tx.finish(Installed::BelongsToAnother { tenant }).await;
-        }
-        if let Some(link) = new.link
-            && !connects::use_up(&mut tx, &new.tenant, link, now).await?
-        {
-            return tx.finish(Installed::LinkUsed).await;
-        }
-        let installation = Installation {
-            // A re-install keeps the id: what refers to it goes on to.
-            id: existing.as_ref().map_or(new.id, |existing| existing.id),
-            tenant: new.tenant.clone(),
-            facts: new.facts.clone(),
-            health: Health::Connected,
-            granted_teams: existing.as_ref().map(|found| found.granted_teams.clone()).unwrap_or_default(),
-            rate_limited_at: existing.as_ref().and_then(|existing| existing.rate_limited_at),
-            installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
-            updated_at: now,
-        };
-        write(&mut tx, &installation, &key).await?;
-        refreshes::keep(&mut tx, &self.clock, installation.id, &new, now).await?;
-        write_credentials(&mut tx, self.vault.as_ref(), installation.id, &new, now).await?;
-        tx.finish(Installed::Done(Box::new(installation))).await
+        let installed = put(&mut tx, &self.clock, self.vault.as_ref(), &key, &new, now).await?;
+        tx.finish(installed).await
     }
 
     async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>> {
         let mut tx = self.database.read().await?;
         let found = sql(concat!(
             "SELECT ",
-            columns!(),
+            installation_columns!(),
             " FROM installations WHERE tenant_id = $1 AND place = $2 AND (removed_at IS NULL OR removed_at < updated_at) ORDER BY id LIMIT 1"
         ));
         let found = tx.maybe(found.bind(tenant.to_string()).bind(value::text(place)), read).await?;
@@ -88,7 +58,7 @@ impl Installations for PostgresStore {
         let mut tx = self.lists.read().await?;
         let found = sql(concat!(
             "SELECT ",
-            columns!(),
+            installation_columns!(),
             " FROM installations WHERE tenant_id = $1 AND (removed_at IS NULL OR removed_at < updated_at) AND ($2 IS NULL OR id < $2)
              ORDER BY id DESC LIMIT $3"
         ))
@@ -125,6 +95,19 @@ impl Installations for PostgresStore {
             tx.execute(sql("DELETE FROM credentials WHERE installation_id = $1").bind(id)).await?;
         }
         tx.finish(is_removed).await
+    }
+
+    async fn installation_move(
+        &self,
+        installation: InstallationId,
+        to: &TenantId,
+        new_id: InstallationId,
+        now: Timestamp,
+    ) -> StoreResult<Moved> {
+        let mut tx = self.database.write().await?;
+        let moved =
+            moves::to(&mut tx, &self.clock, self.vault.as_ref(), installation, to, new_id, now).await?;
+        tx.finish(moved).await
     }
 
     async fn credential_remove(
@@ -234,6 +217,52 @@ impl Installations for PostgresStore {
     }
 }
 
+/// Stores an installation with its credentials.
+pub(super) async fn put(
+    tx: &mut Tx,
+    clock: &DatabaseClock,
+    vault: &dyn Vault,
+    key: &str,
+    new: &NewInstallation,
+    now: Timestamp,
+) -> Work<Installed> {
+    // Of two tenants that connect one workspace at once, the second waits here and finds the first's.
+    tx.execute(sql("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(value::text(key))).await?;
+    // What ended belongs to nobody: whoever comes first has the workspace.
+    let ended = sql("DELETE FROM installations
+                     WHERE install_key = $1 AND tenant_id <> $2 AND removed_at >= updated_at");
+    tx.execute(ended.bind(value::text(key)).bind(new.tenant.to_string())).await?;
+    let existing =
+        sql(concat!("SELECT ", installation_columns!(), " FROM installations WHERE install_key = $1"));
+    let existing = tx.maybe(existing.bind(value::text(key)), read).await?;
+    if let Some(existing) = &existing
+        && existing.tenant != new.tenant
+    {
+        let tenant = existing.tenant.clone();
+        return Ok(Installed::BelongsToAnother { tenant });
+    }
+    if let Some(link) = new.link
+        && !connects::use_up(tx, &new.tenant, link, now).await?
+    {
+        return Ok(Installed::LinkUsed);
+    }
+    let installation = Installation {
+        // A re-install keeps the id: what refers to it goes on to.
+        id: existing.as_ref().map_or(new.id, |existing| existing.id),
+        tenant: new.tenant.clone(),
+        facts: new.facts.clone(),
+        health: Health::Connected,
+        granted_teams: existing.as_ref().map(|found| found.granted_teams.clone()).unwrap_or_default(),
+        rate_limited_at: existing.as_ref().and_then(|existing| existing.rate_limited_at),
+        installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
+        updated_at: now,
+    };
+    write(tx, &installation, key).await?;
+    refreshes::keep(tx, clock, installation.id, new, now).await?;
+    write_credentials(tx, vault, installation.id, new, now).await?;
+    Ok(Installed::Done(Box::new(installation)))
+}
+
 /// Goes into the tenant's schema for the rest of the transaction. `false`: there is none, and none was to be made.
 pub(super) async fn enter(tx: &mut Tx, tenant: &TenantId, make: bool) -> Work<bool> {
     let enter = sql("SELECT enter_tenant($1, $2) AS entered").bind(tenant.to_string()).bind(make);
@@ -254,7 +283,7 @@ impl Together for Lookups {
         places.dedup();
         let found = sql(concat!(
             "SELECT ",
-            columns!(),
+            installation_columns!(),
             ", coalesce(removed_at >= updated_at, false) AS is_removed FROM installations WHERE place = ANY($1)"
         ));
         let mut at = At::new();
@@ -351,7 +380,7 @@ async fn write_credentials(
     Ok(())
 }
 
-fn read(row: &PgRow) -> sqlx::Result<Installation> {
+pub(super) fn read(row: &PgRow) -> sqlx::Result<Installation> {
     let text = |column| value::read_text_opt(row, column);
     Ok(Installation {
         id: InstallationId::from_bytes(value::id(row, "id")?),

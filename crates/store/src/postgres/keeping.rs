@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use sqlx::Row as _;
-use tautline_core::keeping::{Erased, Forgotten, Keeping, ResealCursor, Resealed};
+use tautline_core::keeping::{Erased, Forgotten, Keeping, ResealCursor, Resealed, UserErased};
 use tautline_core::{StoreResult, TenantId, Timestamp};
 
 use super::database::sql;
-use super::{PostgresStore, erase, forget, reseal};
+use super::{PostgresStore, erase, erase_user, forget, reseal};
 use crate::columns::restored;
 
 /// Holds every message that is queued or on its way: for `psql` to run in the transaction that restores a backup.
@@ -43,6 +43,12 @@ impl Keeping for PostgresStore {
         let mut tx = self.database.write().await?;
         let erased = erase::part(&mut tx, tenant).await?;
         tx.finish(erased).await
+    }
+
+    async fn user_erase(&self, tenant: &TenantId, user: &str, from: ResealCursor) -> StoreResult<UserErased> {
+        let mut tx = self.database.write().await?;
+        let part = erase_user::part(&mut tx, self.vault.as_ref(), tenant, user, &from).await?;
+        tx.finish(part).await
     }
 
     async fn hold_messages(&self) -> StoreResult<u64> {

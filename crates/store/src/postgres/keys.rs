@@ -81,7 +81,12 @@ impl Keys for PostgresStore {
         let mut tx = self.database.write().await?;
         let revoked = tx.maybe(revoke, |row| value::tenant_opt(row, "tenant_id")).await?;
         if revoked.is_some() {
-            tx.execute(sql("DELETE FROM sessions WHERE name = $1").bind(key_holder(id))).await?;
+            // Sessions that an earlier version began have but the name.
+            let key = value::uuid(id.as_bytes());
+            let sessions = sql("DELETE FROM sessions WHERE key_id = $1 OR name = $2");
+            tx.execute(sessions.bind(key).bind(key_holder(id))).await?;
+            tx.execute(sql("DELETE FROM dashboard_links WHERE key_id = $1").bind(key)).await?;
+            tx.execute(sql("DELETE FROM connect_links WHERE key_id = $1").bind(key)).await?;
         }
         tx.finish(revoked).await
     }

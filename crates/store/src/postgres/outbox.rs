@@ -97,6 +97,17 @@ impl Outbox for PostgresStore {
         unsent::reap(&self.database, &self.clock, now, which).await
     }
 
+    async fn messages_fail(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        error: &str,
+    ) -> StoreResult<usize> {
+        let mut tx = self.database.write().await?;
+        let failed = unsent::fail(&mut tx, tenant, installation, error).await?;
+        tx.finish(failed).await
+    }
+
     async fn messages(
         &self,
         tenant: &TenantId,

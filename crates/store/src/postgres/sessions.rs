@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::session::{DashboardLink, Session, Sessions};
-use tautline_core::{LinkId, SecretHash, StoreResult, Timestamp, limits};
+use tautline_core::{KeyId, LinkId, SecretHash, StoreResult, Timestamp, limits};
 
 use super::database::{Tx, sql};
 use super::failure::Work;
@@ -29,7 +29,7 @@ impl Sessions for PostgresStore {
         tx.execute(sql("DELETE FROM dashboard_links WHERE expires_at <= $1").bind(now.as_micros())).await?;
         tx.execute(
             sql("INSERT INTO dashboard_links (id, tenant_id, secret_hash, scopes, return_to, single_use,
-                   created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+                   created_at, expires_at, key_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
             .bind(value::uuid(link.id.as_bytes()))
             .bind(link.tenant.to_string())
             .bind(secret.0.to_vec())
@@ -37,7 +37,8 @@ impl Sessions for PostgresStore {
             .bind(value::text_opt(link.return_to.as_deref()))
             .bind(link.single_use)
             .bind(now.as_micros())
-            .bind(link.expires_at.as_micros()),
+            .bind(link.expires_at.as_micros())
+            .bind(link.key.map(|id| value::uuid(id.as_bytes()))),
         )
         .await?;
         tx.finish(Once::Done(())).await
@@ -53,7 +54,7 @@ impl Sessions for PostgresStore {
         // Found and used up in one statement: of two who open it at once, one is let in.
         let open = sql("UPDATE dashboard_links SET used_at = $1
                         WHERE secret_hash = $2 AND expires_at > $1 AND (used_at IS NULL OR NOT single_use)
-                        RETURNING id, tenant_id, scopes, return_to, single_use, expires_at")
+                        RETURNING id, tenant_id, scopes, key_id, return_to, single_use, expires_at")
         .bind(now.as_micros())
         .bind(link.0.to_vec());
         let opened = tx.maybe(open, read_link).await?;
@@ -62,6 +63,7 @@ impl Sessions for PostgresStore {
                 tenant: link.tenant.clone(),
                 scopes: link.scopes.clone(),
                 name: format!("the dashboard link {}", link.id),
+                key: link.key,
                 expires_at: now.after(limits::SESSION),
             };
             insert(&mut tx, &begun, session, now).await?;
@@ -77,7 +79,7 @@ impl Sessions for PostgresStore {
 
     async fn session(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<Session>> {
         let mut tx = self.database.read().await?;
-        let found = sql("SELECT tenant_id, scopes, name, expires_at FROM sessions
+        let found = sql("SELECT tenant_id, scopes, name, key_id, expires_at FROM sessions
                          WHERE secret_hash = $1 AND expires_at > $2")
         .bind(secret.0.to_vec())
         .bind(now.as_micros());
@@ -95,14 +97,15 @@ impl Sessions for PostgresStore {
 async fn insert(tx: &mut Tx, session: &Session, secret: SecretHash, now: Timestamp) -> Work<()> {
     tx.execute(sql("DELETE FROM sessions WHERE expires_at <= $1").bind(now.as_micros())).await?;
     tx.execute(
-        sql("INSERT INTO sessions (secret_hash, tenant_id, scopes, name, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6)")
+        sql("INSERT INTO sessions (secret_hash, tenant_id, scopes, name, created_at, expires_at, key_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)")
         .bind(secret.0.to_vec())
         .bind(session.tenant.to_string())
         .bind(columns::scopes(&session.scopes))
         .bind(value::text(&session.name))
         .bind(now.as_micros())
-        .bind(session.expires_at.as_micros()),
+        .bind(session.expires_at.as_micros())
+        .bind(session.key.map(|id| value::uuid(id.as_bytes()))),
     )
     .await?;
     Ok(())
@@ -113,6 +116,7 @@ fn read_link(row: &PgRow) -> sqlx::Result<DashboardLink> {
         id: LinkId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
         scopes: read_scopes(row)?,
+        key: value::id_opt(row, "key_id")?.map(KeyId::from_bytes),
         return_to: value::read_text_opt(row, "return_to")?,
         single_use: row.try_get("single_use")?,
         expires_at: value::time(row, "expires_at")?,
@@ -124,6 +128,7 @@ fn read_session(row: &PgRow) -> sqlx::Result<Session> {
         tenant: value::parsed(row, "tenant_id")?,
         scopes: read_scopes(row)?,
         name: value::read_text(row, "name")?,
+        key: value::id_opt(row, "key_id")?.map(KeyId::from_bytes),
         expires_at: value::time(row, "expires_at")?,
     })
 }

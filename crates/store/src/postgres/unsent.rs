@@ -4,7 +4,7 @@ use sqlx::postgres::PgRow;
 use tautline_core::delivery::Reap;
 use tautline_core::outbox::MessageState;
 use tautline_core::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
-use tautline_core::{StoreResult, Timestamp, limits};
+use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp, limits};
 
 use super::clock::DatabaseClock;
 use super::database::{Database, Tx, sql};
@@ -61,6 +61,27 @@ async fn settle_interrupted(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp, 
         settle(tx, clock, message, &attempt, None, next).await?;
     }
     Ok(orphans.len())
+}
+
+/// A part of what waits for an installation that is gone.
+pub(super) async fn fail(
+    tx: &mut Tx,
+    tenant: &TenantId,
+    installation: InstallationId,
+    error: &str,
+) -> Work<usize> {
+    let fail = sql("UPDATE messages SET state = 'failed', error = $1 WHERE id IN (
+                      SELECT id FROM messages
+                      WHERE tenant_id = $2 AND installation_id = $3 AND state = 'queued'
+                      LIMIT $4 FOR UPDATE SKIP LOCKED)
+                    RETURNING id, tenant_id, installation_id, channel, lane, attempt, expires_at")
+    .bind(value::text(error))
+    .bind(tenant.to_string())
+    .bind(value::uuid(installation.as_bytes()))
+    .bind(REAP_BATCH);
+    let failed = tx.all(fail, read).await?;
+    count_off(tx, &failed).await?;
+    Ok(failed.len())
 }
 
 async fn expire(tx: &mut Tx, now: Timestamp) -> Work<usize> {

@@ -96,6 +96,11 @@ pub(super) fn id(row: &PgRow, column: &str) -> sqlx::Result<[u8; 16]> {
     row.try_get::<Uuid, _>(column).map(Uuid::into_bytes)
 }
 
+/// The 16 bytes of an id that may be absent.
+pub(super) fn id_opt(row: &PgRow, column: &str) -> sqlx::Result<Option<[u8; 16]>> {
+    Ok(row.try_get::<Option<Uuid>, _>(column)?.map(Uuid::into_bytes))
+}
+
 /// A value that cannot be read.
 pub(super) fn unreadable(what: String) -> sqlx::Error {
     sqlx::Error::Decode(what.into())

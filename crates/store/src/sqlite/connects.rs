@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::SecretHash;
 use tautline_core::connect::{ConnectLink, Connects};
 use tautline_core::idempotency::{IdempotencyKey, Once};
-use tautline_core::{LinkId, StoreResult, TenantId, Timestamp};
+use tautline_core::{KeyId, LinkId, StoreResult, TenantId, Timestamp};
 
 use super::idempotency::once;
 use super::{SqliteStore, value};
@@ -22,8 +22,8 @@ impl Connects for SqliteStore {
         let store = move |connection: &Connection| {
             connection
                 .prepare_cached(
-                    "INSERT INTO connect_links (id, tenant_id, secret_hash, return_to, created_at, expires_at)
-                     VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO connect_links (id, tenant_id, secret_hash, return_to, created_at, expires_at, key_id)
+                     VALUES (?, ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
                     link.id.as_bytes(),
@@ -32,6 +32,7 @@ impl Connects for SqliteStore {
                     link.return_to,
                     now.as_micros(),
                     link.expires_at.as_micros(),
+                    link.key.as_ref().map(KeyId::as_bytes),
                 ])?;
             Ok(())
         };
@@ -42,7 +43,7 @@ impl Connects for SqliteStore {
         let found = self.lookups.read(move |connection| {
             let link = connection
                 .prepare_cached(
-                    "SELECT id, tenant_id, return_to, expires_at FROM connect_links
+                    "SELECT id, tenant_id, key_id, return_to, expires_at FROM connect_links
                      WHERE secret_hash = ? AND consumed_at IS NULL AND expires_at > ?",
                 )?
                 .query_row(params![secret.0, now.as_micros()], read)
@@ -90,6 +91,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<ConnectLink> {
     Ok(ConnectLink {
         id: LinkId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
+        key: value::id_opt(row, "key_id")?.map(KeyId::from_bytes),
         return_to: row.get("return_to")?,
         expires_at: value::time(row, "expires_at")?,
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::installation::{
-    CredentialKind, Facts, Health, Installation, Installations, Installed, NewInstallation,
+    CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation,
 };
 use tautline_core::refresh::LiveToken;
 use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
@@ -13,15 +13,17 @@ use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId};
 
 use super::failure::{Work, unavailable};
-use super::{SqliteStore, connects, refreshes, value};
+use super::{SqliteStore, connects, moves, refreshes, value};
 use crate::{columns, sealed};
 
-macro_rules! columns {
+macro_rules! installation_columns {
     () => {
         "id, tenant_id, app_id, team_id, team_name, enterprise_id, enterprise_name, is_enterprise_install, scopes,
          bot_user_id, bot_id, health, granted_teams, rate_limited_at, installed_at, updated_at"
     };
 }
+
+pub(super) use installation_columns;
 
 #[async_trait]
 impl Installations for SqliteStore {
@@ -45,43 +47,7 @@ impl Installations for SqliteStore {
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {
         let key = new.facts.key().map_err(unavailable)?.to_string();
         let vault = self.vault.clone();
-        let stored = self.writer.write(move |connection| {
-            // What ended belongs to nobody: whoever comes first has the workspace.
-            connection
-                .prepare_cached(
-                    "DELETE FROM installations WHERE install_key = ? AND tenant_id <> ? AND removed_at >= updated_at",
-                )?
-                .execute(params![key, new.tenant.as_str()])?;
-            let existing = connection
-                .prepare_cached(concat!("SELECT ", columns!(), " FROM installations WHERE install_key = ?"))?
-                .query_row([&key], read)
-                .optional()?;
-            if let Some(existing) = &existing
-                && existing.tenant != new.tenant
-            {
-                return Ok(Installed::BelongsToAnother { tenant: existing.tenant.clone() });
-            }
-            if let Some(link) = new.link
-                && !connects::use_up(connection, &new.tenant, link, now)?
-            {
-                return Ok(Installed::LinkUsed);
-            }
-            let installation = Installation {
-                // A re-install keeps the id: what refers to it goes on to.
-                id: existing.as_ref().map_or(new.id, |existing| existing.id),
-                tenant: new.tenant.clone(),
-                facts: new.facts.clone(),
-                health: Health::Connected,
-                granted_teams: existing.as_ref().map(|found| found.granted_teams.clone()).unwrap_or_default(),
-                rate_limited_at: existing.as_ref().and_then(|existing| existing.rate_limited_at),
-                installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
-                updated_at: now,
-            };
-            write(connection, &installation, &key)?;
-            refreshes::keep(connection, installation.id, &new, now)?;
-            write_credentials(connection, vault.as_ref(), installation.id, &new, now)?;
-            Ok(Installed::Done(Box::new(installation)))
-        });
+        let stored = self.writer.write(move |connection| put(connection, vault.as_ref(), &key, &new, now));
         stored.await
     }
 
@@ -91,7 +57,7 @@ impl Installations for SqliteStore {
             let found = connection
                 .prepare_cached(concat!(
                     "SELECT ",
-                    columns!(),
+                    installation_columns!(),
                     " FROM installations WHERE tenant_id = ? AND place = ? AND (removed_at IS NULL OR removed_at < updated_at) ORDER BY id LIMIT 1"
                 ))?
                 .query_row(params![tenant.as_str(), place], read)
@@ -107,7 +73,7 @@ impl Installations for SqliteStore {
             let found = connection
                 .prepare_cached(concat!(
                     "SELECT ",
-                    columns!(),
+                    installation_columns!(),
                     " FROM installations
                      WHERE tenant_id = ?1 AND (removed_at IS NULL OR removed_at < updated_at) AND (?2 IS NULL OR id < ?2)
                      ORDER BY id DESC LIMIT ?3"
@@ -145,6 +111,20 @@ impl Installations for SqliteStore {
             Ok(removed > 0)
         });
         removed.await
+    }
+
+    async fn installation_move(
+        &self,
+        installation: InstallationId,
+        to: &TenantId,
+        new_id: InstallationId,
+        now: Timestamp,
+    ) -> StoreResult<Moved> {
+        let (to, vault) = (to.clone(), self.vault.clone());
+        let moved = self
+            .writer
+            .write(move |connection| moves::to(connection, vault.as_ref(), installation, &to, new_id, now));
+        moved.await
     }
 
     async fn credential_remove(
@@ -261,8 +241,57 @@ impl Installations for SqliteStore {
     }
 }
 
+/// Stores an installation with its credentials.
+pub(super) fn put(
+    connection: &Connection,
+    vault: &dyn Vault,
+    key: &str,
+    new: &NewInstallation,
+    now: Timestamp,
+) -> Work<Installed> {
+    // What ended belongs to nobody: whoever comes first has the workspace.
+    connection
+        .prepare_cached(
+            "DELETE FROM installations WHERE install_key = ? AND tenant_id <> ? AND removed_at >= updated_at",
+        )?
+        .execute(params![key, new.tenant.as_str()])?;
+    let existing = connection
+        .prepare_cached(concat!(
+            "SELECT ",
+            installation_columns!(),
+            " FROM installations WHERE install_key = ?"
+        ))?
+        .query_row([key], read)
+        .optional()?;
+    if let Some(existing) = &existing
+        && existing.tenant != new.tenant
+    {
+        return Ok(Installed::BelongsToAnother { tenant: existing.tenant.clone() });
+    }
+    if let Some(link) = new.link
+        && !connects::use_up(connection, &new.tenant, link, now)?
+    {
+        return Ok(Installed::LinkUsed);
+    }
+    let installation = Installation {
+        // A re-install keeps the id: what refers to it goes on to.
+        id: existing.as_ref().map_or(new.id, |existing| existing.id),
+        tenant: new.tenant.clone(),
+        facts: new.facts.clone(),
+        health: Health::Connected,
+        granted_teams: existing.as_ref().map(|found| found.granted_teams.clone()).unwrap_or_default(),
+        rate_limited_at: existing.as_ref().and_then(|existing| existing.rate_limited_at),
+        installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
+        updated_at: now,
+    };
+    write(connection, &installation, key)?;
+    refreshes::keep(connection, installation.id, new, now)?;
+    write_credentials(connection, vault, installation.id, new, now)?;
+    Ok(Installed::Done(Box::new(installation)))
+}
+
 /// What an installation leaves: its credentials, and what its channels were called.
-fn forget_all_of(connection: &Connection, installation: &[u8; 16]) -> rusqlite::Result<()> {
+pub(super) fn forget_all_of(connection: &Connection, installation: &[u8; 16]) -> rusqlite::Result<()> {
     for table in ["credentials", "refreshes", "lane_names", "moved_channels"] {
         let delete = format!("DELETE FROM {table} WHERE installation_id = ?");
         connection.prepare_cached(&delete)?.execute([installation])?;
@@ -274,7 +303,7 @@ fn named(connection: &Connection, origin: &Origin) -> rusqlite::Result<Option<In
     // Some legacy payloads name no app. Then the place must have one installation, not one of several.
     let mut find = connection.prepare_cached(concat!(
         "SELECT ",
-        columns!(),
+        installation_columns!(),
         " FROM installations WHERE place = ?1 AND (?2 IS NULL OR app_id = ?2)
             AND (removed_at IS NOT NULL AND removed_at >= updated_at) = ?3 LIMIT 2"
     ))?;
@@ -367,7 +396,7 @@ fn write_credentials(
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Installation> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Installation> {
     let text = |column| row.get::<_, Option<String>>(column);
     Ok(Installation {
         id: InstallationId::from_bytes(value::id(row, "id")?),

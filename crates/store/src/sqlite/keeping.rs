@@ -1,10 +1,10 @@
 //! The care for what is kept.
 
 use async_trait::async_trait;
-use tautline_core::keeping::{Erased, Forgotten, Keeping, ResealCursor, Resealed};
+use tautline_core::keeping::{Erased, Forgotten, Keeping, ResealCursor, Resealed, UserErased};
 use tautline_core::{StoreResult, TenantId, Timestamp};
 
-use super::{SqliteStore, erase, forget, reseal};
+use super::{SqliteStore, erase, erase_user, forget, reseal};
 use crate::columns::restored;
 
 #[async_trait]
@@ -25,6 +25,14 @@ impl Keeping for SqliteStore {
     async fn tenant_erase(&self, tenant: &TenantId) -> StoreResult<Erased> {
         let tenant = tenant.clone();
         self.writer.write(move |connection| Ok(erase::part(connection, &tenant)?)).await
+    }
+
+    async fn user_erase(&self, tenant: &TenantId, user: &str, from: ResealCursor) -> StoreResult<UserErased> {
+        let (tenant, user, vault) = (tenant.clone(), user.to_owned(), self.vault.clone());
+        let erased = self.writer.write(move |connection| {
+            Ok(erase_user::part(connection, vault.as_ref(), &tenant, &user, &from)?)
+        });
+        erased.await
     }
 
     async fn hold_messages(&self) -> StoreResult<u64> {

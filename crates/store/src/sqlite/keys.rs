@@ -100,9 +100,14 @@ impl Keys for SqliteStore {
                 })
                 .optional()?;
             if revoked.is_some() {
+                // Sessions that an earlier version began have but the name.
                 connection
-                    .prepare_cached("DELETE FROM sessions WHERE name = ?")?
-                    .execute([key_holder(id)])?;
+                    .prepare_cached("DELETE FROM sessions WHERE key_id = ? OR name = ?")?
+                    .execute(params![id.as_bytes(), key_holder(id)])?;
+                for links in ["dashboard_links", "connect_links"] {
+                    let end = format!("DELETE FROM {links} WHERE key_id = ?");
+                    connection.prepare_cached(&end)?.execute([id.as_bytes()])?;
+                }
             }
             Ok(revoked)
         });

@@ -96,6 +96,18 @@ impl Outbox for SqliteStore {
         self.writer.write(move |connection| Ok(unsent::reap(connection, now, which)?)).await
     }
 
+    async fn messages_fail(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        error: &str,
+    ) -> StoreResult<usize> {
+        let (tenant, error) = (tenant.clone(), error.to_owned());
+        let failed =
+            self.writer.write(move |connection| Ok(unsent::fail(connection, &tenant, installation, &error)?));
+        failed.await
+    }
+
     async fn messages(
         &self,
         tenant: &TenantId,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::session::{DashboardLink, Session, Sessions};
-use tautline_core::{LinkId, SecretHash, StoreResult, Timestamp, limits};
+use tautline_core::{KeyId, LinkId, SecretHash, StoreResult, Timestamp, limits};
 
 use super::idempotency::once;
 use super::keys::read_scopes;
@@ -27,7 +27,7 @@ impl Sessions for SqliteStore {
             connection
                 .prepare_cached(
                     "INSERT INTO dashboard_links (id, tenant_id, secret_hash, scopes, return_to, single_use,
-                       created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                       created_at, expires_at, key_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 )?
                 .execute(params![
                     link.id.as_bytes(),
@@ -38,6 +38,7 @@ impl Sessions for SqliteStore {
                     link.single_use,
                     now.as_micros(),
                     link.expires_at.as_micros(),
+                    link.key.as_ref().map(KeyId::as_bytes),
                 ])?;
             Ok(())
         };
@@ -56,7 +57,7 @@ impl Sessions for SqliteStore {
                 .prepare_cached(
                     "UPDATE dashboard_links SET used_at = ?1
                      WHERE secret_hash = ?2 AND expires_at > ?1 AND (used_at IS NULL OR single_use = 0)
-                     RETURNING id, tenant_id, scopes, return_to, single_use, expires_at",
+                     RETURNING id, tenant_id, scopes, key_id, return_to, single_use, expires_at",
                 )?
                 .query_row(params![now.as_micros(), link.0], read_link)
                 .optional()?;
@@ -65,6 +66,7 @@ impl Sessions for SqliteStore {
                     tenant: link.tenant.clone(),
                     scopes: link.scopes.clone(),
                     name: format!("the dashboard link {}", link.id),
+                    key: link.key,
                     expires_at: now.after(limits::SESSION),
                 };
                 insert(connection, &begun, session, now)?;
@@ -82,7 +84,7 @@ impl Sessions for SqliteStore {
         let found = self.lookups.read(move |connection| {
             let session = connection
                 .prepare_cached(
-                    "SELECT tenant_id, scopes, name, expires_at FROM sessions
+                    "SELECT tenant_id, scopes, name, key_id, expires_at FROM sessions
                      WHERE secret_hash = ? AND expires_at > ?",
                 )?
                 .query_row(params![secret.0, now.as_micros()], read_session)
@@ -110,14 +112,15 @@ fn insert(
     connection.prepare_cached("DELETE FROM sessions WHERE expires_at <= ?")?.execute([now.as_micros()])?;
     connection
         .prepare_cached(
-            "INSERT INTO sessions (secret_hash, tenant_id, scopes, name, created_at, expires_at)
-             VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO sessions (secret_hash, tenant_id, scopes, name, key_id, created_at, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             secret.0,
             session.tenant.as_str(),
             columns::scopes(&session.scopes),
             session.name,
+            session.key.as_ref().map(KeyId::as_bytes),
             now.as_micros(),
             session.expires_at.as_micros(),
         ])?;
@@ -129,6 +132,7 @@ fn read_link(row: &Row<'_>) -> rusqlite::Result<DashboardLink> {
         id: LinkId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
         scopes: read_scopes(row)?,
+        key: value::id_opt(row, "key_id")?.map(KeyId::from_bytes),
         return_to: row.get("return_to")?,
         single_use: row.get("single_use")?,
         expires_at: value::time(row, "expires_at")?,
@@ -140,6 +144,7 @@ fn read_session(row: &Row<'_>) -> rusqlite::Result<Session> {
         tenant: value::parsed(row, "tenant_id")?,
         scopes: read_scopes(row)?,
         name: row.get("name")?,
+        key: value::id_opt(row, "key_id")?.map(KeyId::from_bytes),
         expires_at: value::time(row, "expires_at")?,
     })
 }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use tautline_core::delivery::Reap;
 use tautline_core::outbox::MessageState;
 use tautline_core::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
-use tautline_core::{Timestamp, limits};
+use tautline_core::{InstallationId, TenantId, Timestamp, limits};
 
 use super::lanes::{count, read, settle};
 use super::value;
@@ -50,6 +50,29 @@ fn settle_interrupted(connection: &Connection, now: Timestamp, which: Reap) -> r
         settle(connection, message, &attempt, None, next)?;
     }
     Ok(orphans.len())
+}
+
+/// A part of what waits for an installation that is gone.
+pub(super) fn fail(
+    connection: &Connection,
+    tenant: &TenantId,
+    installation: InstallationId,
+    error: &str,
+) -> rusqlite::Result<usize> {
+    let waiting = connection
+        .prepare_cached(
+            "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at FROM messages
+             WHERE tenant_id = ? AND installation_id = ? AND state = 'queued' LIMIT ?",
+        )?
+        .query_map(params![tenant.as_str(), installation.as_bytes(), REAP_BATCH], read)?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for message in &waiting {
+        connection
+            .prepare_cached("UPDATE messages SET state = 'failed', error = ? WHERE id = ?")?
+            .execute(params![error, message.id.as_bytes()])?;
+        count(connection, message, -1)?;
+    }
+    Ok(waiting.len())
 }
 
 fn expire(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {

@@ -49,6 +49,11 @@ pub(super) fn id(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<[u8; 
     row.get(column)
 }
 
+/// The 16 bytes of an id that may be absent.
+pub(super) fn id_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<[u8; 16]>> {
+    row.get(column)
+}
+
 /// A value that cannot be read.
 pub(super) fn unreadable(what: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, what.into())

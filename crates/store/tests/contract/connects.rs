@@ -10,8 +10,13 @@ use crate::scene::{NOW, Scene, later, page};
 
 pub async fn a_link_works_until_it_is_consumed_or_expires(scene: &Scene) {
     let id = LinkId::generate(NOW, &SystemRng);
-    let link =
-        ConnectLink { id, tenant: scene.acme.clone(), return_to: Some("/x".into()), expires_at: later(60) };
+    let link = ConnectLink {
+        id,
+        tenant: scene.acme.clone(),
+        key: None,
+        return_to: Some("/x".into()),
+        expires_at: later(60),
+    };
     let secret = SecretHash::of("secret");
     scene.store.connect_link_store(link.clone(), secret, NOW, None).await.unwrap();
     assert_eq!(scene.store.connect_link(SecretHash::of("guess"), NOW).await.unwrap(), None);

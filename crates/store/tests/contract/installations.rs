@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret as _;
 use tautline_core::installation::{
-    Credential, CredentialKind, Facts, Health, Installation, Installed, NewInstallation,
+    Credential, CredentialKind, Facts, Health, Installation, Installed, Moved, NewInstallation,
 };
-use tautline_core::{InstallationId, SystemRng, TenantId};
+use tautline_core::parked::Parked;
+use tautline_core::{InstallationId, SecretHash, SystemRng, TenantId};
 use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId, Token};
 
@@ -158,6 +160,52 @@ pub async fn one_that_slack_refuses_is_broken_until_it_is_made_anew(scene: &Scen
     assert_eq!(listed().await.health, Health::Broken);
     store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-2")).await;
     assert_eq!(listed().await.health, Health::Connected);
+}
+
+pub async fn a_moved_one_takes_its_tokens_along(scene: &Scene) {
+    let mut with_user = new(&scene.acme, "A1", Some("T1"), None, "xoxb-1");
+    let user = Credential {
+        kind: CredentialKind::User,
+        token: Token::new("xoxp-1"),
+        ..with_user.credentials[0].clone()
+    };
+    with_user.credentials.push(user);
+    let id = store(scene, with_user).await.id;
+    let new_id = InstallationId::generate(NOW, &SystemRng);
+    let moved = async |id, to| scene.store.installation_move(id, to, new_id, later(60)).await.unwrap();
+    assert!(matches!(moved(new_id, &scene.globex).await, Moved::Unknown));
+    assert!(matches!(moved(id, &scene.acme).await, Moved::Already));
+    let Moved::Done { from, installation } = moved(id, &scene.globex).await else { panic!("it moves") };
+    assert_eq!((from, installation.id, &installation.tenant), (scene.acme.clone(), new_id, &scene.globex));
+    assert_eq!(scene.store.installation_at(&scene.acme, "T1").await.unwrap(), None);
+    assert_eq!(token(scene, &scene.acme, id).await, None, "nothing stays behind");
+    for (kind, expected) in [(CredentialKind::Bot, "xoxb-1"), (CredentialKind::User, "xoxp-1")] {
+        let live = scene.store.installation_token(&scene.globex, new_id, kind).await.unwrap().unwrap();
+        assert_eq!(live.token.expose(), expected);
+    }
+    assert_eq!(scene.store.installation_named(&origin("T1")).await.unwrap().unwrap().id, new_id);
+    let due = scene.store.refresh_claim(later(36_000), later(36_015), 9).await.unwrap();
+    assert!(
+        due.len() == 2 && due.iter().all(|due| due.tenant == scene.globex),
+        "and are renewed for it: {due:?}"
+    );
+    assert!(matches!(moved(id, &scene.acme).await, Moved::Unknown), "the old name is no name any more");
+}
+
+pub async fn what_is_parked_waits_for_its_secret_and_for_half_an_hour(scene: &Scene) {
+    let id = InstallationId::generate(NOW, &SystemRng);
+    let parked = Parked { id, answers: b"{\"access_token\":\"xoxb-1\"}".to_vec().into() };
+    let secret = SecretHash::of("secret");
+    scene.store.install_park(parked, secret, later(1800), NOW).await.unwrap();
+    let found = async |secret: &str, at| {
+        let found = scene.store.install_parked(SecretHash::of(secret), later(at)).await.unwrap();
+        found.map(|found| (found.id, found.answers.expose_secret().len()))
+    };
+    assert_eq!(found("secret", 1799).await, Some((id, 25)));
+    assert_eq!(found("guess", 0).await, None);
+    assert_eq!(found("secret", 1800).await, None);
+    scene.store.install_unpark(id).await.unwrap();
+    assert_eq!(found("secret", 0).await, None);
 }
 
 pub async fn workspaces_of_an_org_come_and_go(scene: &Scene) {

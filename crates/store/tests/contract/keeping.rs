@@ -1,10 +1,11 @@
 //! What is kept and for how long, sealing anew, and erasing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tautline_core::delivery::{Answer, Attempt, AttemptResult, Reap};
+use tautline_core::delivery::{Answer, Attempt, AttemptResult, DeadReason, Hand, Reap};
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::inbox::{Accepted, Incoming, Whose};
+use tautline_core::inbox::{Accepted, Incoming, Request, Whose};
 use tautline_core::installation::CredentialKind;
 use tautline_core::keeping::{Erased, ResealCursor};
 use tautline_core::outbox::{MessageFilter, MessageState};
@@ -248,6 +249,46 @@ pub async fn an_erased_tenant_leaves_nothing(scene: &Scene) {
     assert!(scene.store.request_accept(late).await.is_err());
     let tenant = Tenant { id: scene.acme.clone(), name: None, created_at: NOW };
     scene.store.tenant_record(tenant, None).await.unwrap();
+}
+
+pub async fn what_names_a_person_is_erased_and_the_rest_stays(scene: &Scene) {
+    let with = async |tenant, body: &'static str| {
+        let mut incoming = scene.incoming(Some(tenant), Kind::Event, "message", NOW);
+        incoming.request = Arc::new(Request { body: body.into(), ..Arc::unwrap_or_clone(incoming.request) });
+        incoming.deliveries[0].hand = Hand::Leased { until: NOW.after(limits::LEASE) };
+        scene.store.request_accept(incoming.clone()).await.unwrap();
+        incoming.request.id
+    };
+    let theirs = with(&scene.acme, r#"{"user":"U123","text":"secret words"}"#).await;
+    let mention = with(&scene.acme, r#"{"user":"U9","text":"<@U123> hello"}"#).await;
+    let other = with(&scene.acme, r#"{"user":"U1234","text":"hello"}"#).await;
+    let globex = with(&scene.globex, r#"{"user":"U123","text":"hello"}"#).await;
+    for (channel, text) in [("U123", "direct"), ("C1", "to <@U123>"), ("C1", "to nobody")] {
+        scene.store.message_accept(crate::outbox::new(&scene.acme, channel, text), None).await.unwrap();
+    }
+    let (mut from, mut erased) = (Some(ResealCursor::START), (0, 0));
+    while let Some(cursor) = from {
+        let part = scene.store.user_erase(&scene.acme, "U123", cursor).await.unwrap();
+        erased = (erased.0 + part.requests, erased.1 + part.messages);
+        from = part.next;
+    }
+    assert_eq!(erased, (2, 2));
+    let body = async |tenant, id| {
+        let found = scene.store.request(Whose::Tenant(tenant), id).await.unwrap().unwrap();
+        (found.request.body.len(), found.deliveries[0].dead)
+    };
+    for id in [theirs, mention] {
+        assert_eq!(body(&scene.acme, id).await, (0, Some(DeadReason::Erased)));
+    }
+    assert_eq!(body(&scene.acme, other).await, (31, None));
+    assert_eq!(body(&scene.globex, globex).await, (30, None), "another tenant's is another's to erase");
+    let listed =
+        scene.store.messages(&scene.acme, MessageFilter::default(), page(9, None)).await.unwrap().items;
+    let mut stand =
+        listed.iter().map(|message| (message.state.as_str(), message.arguments.len())).collect::<Vec<_>>();
+    stand.sort_unstable();
+    assert_eq!(stand, [("cancelled", 0), ("cancelled", 0), ("queued", 20)]);
+    assert_eq!(scene.store.messages_waiting(&scene.acme).await.unwrap(), 1);
 }
 
 pub async fn what_a_restored_backup_had_to_send_is_held(scene: &Scene) {

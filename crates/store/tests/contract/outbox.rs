@@ -199,6 +199,30 @@ pub async fn the_lane_that_was_due_longest_goes_first(scene: &Scene) {
     assert_eq!(order, ["C7", "C9", "C5"]);
 }
 
+pub async fn what_waits_for_an_installation_that_is_gone_fails_with_the_reason(scene: &Scene) {
+    let kept =
+        NewMessage { installation: InstallationId::from_bytes([8; 16]), ..new(&scene.acme, "C1", "x") };
+    scene.store.message_accept(kept.clone(), None).await.unwrap();
+    let gone = accept(scene, "C1", 1).await;
+    accept(scene, "C2", 2).await;
+    let on_its_way = claim(scene, 0, 3).await.into_iter().find(|claimed| claimed.lane == "C2").unwrap();
+    settle(scene, &on_its_way, SendNext::Again { at: later(60) }).await;
+    accept(scene, "C2", 3).await;
+    let fail = async |tenant| scene.store.messages_fail(tenant, INSTALLATION, "it is gone").await.unwrap();
+    assert_eq!(fail(&scene.globex).await, 0, "another tenant's");
+    assert_eq!(
+        [fail(&scene.acme).await, fail(&scene.acme).await],
+        [2, 0],
+        "what waits, and not what is on its way"
+    );
+    let found = async |id| scene.store.message(&scene.acme, id).await.unwrap().unwrap();
+    assert_eq!(found(on_its_way.id).await.error.as_deref(), Some("it is gone"));
+    assert_eq!(found(gone).await.state, MessageState::Sending);
+    assert_eq!(scene.store.messages_waiting(&scene.acme).await.unwrap(), 0);
+    assert!(claim(scene, 60, 9).await.is_empty(), "its lanes are idle");
+    assert_eq!(found(kept.id).await.state, MessageState::Sending, "another installation's goes on");
+}
+
 pub async fn what_is_queued_is_counted(scene: &Scene) {
     let waiting = async || scene.store.messages_waiting(&scene.acme).await.unwrap();
     let queued = async || {

@@ -74,7 +74,7 @@ async fn replicas_that_start_together_migrate_once() {
     for start in starts.collect::<Vec<_>>() {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.sql("SELECT version FROM schema_version"), "5");
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "6");
 }
 
 /// Somebody reads a table for long, a dump say. What waits for the table would have everybody else wait behind it.
@@ -101,7 +101,7 @@ async fn a_migration_waits_for_a_table_without_holding_up_those_who_use_it() {
     assert!(!migrating.is_finished());
     dump.execute("COMMIT").await.unwrap();
     migrating.await.unwrap().unwrap();
-    assert_eq!(database.sql("SELECT version FROM schema_version"), "5");
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "6");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -263,7 +263,7 @@ async fn a_database_that_cannot_be_used_is_named_without_its_password() {
     postgres_on(&database).await;
     database.sql("UPDATE schema_version SET version = 99");
     let future = said(open(database.url(), None).await.err().unwrap());
-    assert!(future.contains("schema 99") && future.contains("knows 5"), "{future}");
+    assert!(future.contains("schema 99") && future.contains("knows 6"), "{future}");
 }
 
 /// A transaction of somebody else's, as far as it has come.

@@ -2,7 +2,7 @@
 
 use tautline_core::access::Scope;
 use tautline_core::session::{DashboardLink, Session};
-use tautline_core::{LinkId, SecretHash, SystemRng, limits};
+use tautline_core::{KeyId, LinkId, SecretHash, SystemRng, limits};
 
 use crate::scene::{NOW, Scene, later};
 
@@ -11,6 +11,7 @@ fn link(scene: &Scene, single_use: bool) -> DashboardLink {
         id: LinkId::generate(NOW, &SystemRng),
         tenant: scene.acme.clone(),
         scopes: vec![Scope::Read, Scope::Send],
+        key: Some(KeyId::from_bytes([7; 16])),
         return_to: Some("/inbox".into()),
         single_use,
         expires_at: later(600),
@@ -51,6 +52,7 @@ pub async fn a_link_of_dev_works_as_often_as_it_is_opened(scene: &Scene) {
         assert!(open(scene, "link", session, 1).await.is_some());
         let begun = scene.store.session(SecretHash::of(session), later(1)).await.unwrap().unwrap();
         assert_eq!((begun.tenant, begun.scopes), (scene.acme.clone(), vec![Scope::Read, Scope::Send]));
+        assert_eq!(begun.key, Some(KeyId::from_bytes([7; 16])), "and ends with the key that made the link");
         assert_eq!(begun.expires_at, later(1).after(limits::SESSION));
     }
 }
@@ -61,6 +63,7 @@ pub async fn a_session_ends_when_told_or_in_time(scene: &Scene) {
         tenant: scene.acme.clone(),
         scopes: vec![Scope::Read],
         name: "the API key key_1".into(),
+        key: Some(KeyId::from_bytes([7; 16])),
         expires_at: later(60),
     };
     scene.store.session_store(session.clone(), secret, NOW).await.unwrap();

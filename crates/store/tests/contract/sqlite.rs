@@ -103,7 +103,7 @@ fn a_file_from_the_future_is_refused_and_left_alone() {
     drop(file);
     let options = || SqliteOptions { path: path.clone(), holder: "a test".into(), commit_gate: None };
     let opened = SqliteStore::open(options(), keyring());
-    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 5, .. })));
+    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 6, .. })));
     let file = rusqlite::Connection::open(&path).unwrap();
     let tables: i64 = file.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 0);

@@ -23,7 +23,7 @@ enum Asks {
 use Asks::{InSlacksWay, Nothing, Platform, Scope};
 
 /// A new route belongs here, or the test fails.
-const ROUTES: [(&str, &str, Asks); 38] = [
+const ROUTES: [(&str, &str, Asks); 40] = [
     ("get", "/api/v1/audit", Scope("manage")),
     ("post", "/api/v1/dashboard-links", Scope("manage")),
     ("get", "/api/v1/dashboard-links/{secret}", Nothing),
@@ -45,6 +45,7 @@ const ROUTES: [(&str, &str, Asks); 38] = [
     ("get", "/api/v1/integrations/slack/connect-links/{secret}", Nothing),
     ("get", "/api/v1/integrations/slack/installations", Scope("read")),
     ("delete", "/api/v1/integrations/slack/installations/{id}", Scope("manage")),
+    ("post", "/api/v1/integrations/slack/installations/{id}/move", Platform("manage")),
     ("get", "/api/v1/integrations/slack/messages", Scope("read")),
     ("post", "/api/v1/integrations/slack/messages", Scope("send")),
     ("get", "/api/v1/integrations/slack/messages/{id}", Scope("read")),
@@ -52,6 +53,7 @@ const ROUTES: [(&str, &str, Asks); 38] = [
     ("post", "/api/v1/integrations/slack/oauth/callback", Nothing),
     // A page: without a credential it is the sign-in page.
     ("get", "/api/v1/integrations/slack/oauth/start", Scope("manage")),
+    ("delete", "/api/v1/integrations/slack/users/{id}/content", Scope("manage")),
     ("post", "/api/v1/integrations/webhooks/slack", Nothing),
     ("get", "/api/v1/keys", Scope("manage")),
     ("post", "/api/v1/keys", Platform("manage")),

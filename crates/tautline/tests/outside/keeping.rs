@@ -303,3 +303,31 @@ async fn a_store_that_cannot_be_used_is_named_with_what_is_wrong() {
     assert_eq!(short.wait().code(), Some(2));
     assert!(short.said().contains("31 bytes") && short.said().contains("openssl"), "{}", short.said());
 }
+
+#[tokio::test]
+async fn what_a_person_said_is_erased_with_a_receipt() {
+    let slack = Slack::start().await;
+    let gateway = GatewaySetup::of(&slack).start();
+    let key = gateway.tenant("acme").await;
+    Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
+    slack.say("<@BOT> my secret words").await;
+    let said = eventually("it is in the inbox", async || gateway.inbox(&key).await.pop()).await;
+    let one = format!("/api/v1/inbox/{}", said["id"].as_str().unwrap());
+    let payload = async || gateway.get(&one, &key).await.1.to_string();
+    let before = payload().await;
+    assert!(before.contains("my secret words"), "{before}");
+    let plain = before.replace('\\', "");
+    let (_, rest) = plain.split_once(r#""user":"U"#).unwrap_or_else(|| panic!("{plain}"));
+    let user = format!("U{}", rest.split('"').next().unwrap());
+    let erase = async |user: &str, key: &str| {
+        let path = format!("/api/v1/integrations/slack/users/{user}/content");
+        gateway.ask(Method::DELETE, &path, Some(key), None, None).await
+    };
+    assert_eq!(erase("ada", &key).await.0, StatusCode::BAD_REQUEST);
+    let (status, receipt) = erase(&user, &key).await;
+    assert_eq!((status, &receipt["user"]), (StatusCode::OK, &json!(user)), "{receipt}");
+    assert!(receipt["requests"].as_u64() > Some(0), "{receipt}");
+    assert!(!payload().await.contains("my secret words"));
+    let (_, audit) = gateway.get("/api/v1/audit", &key).await;
+    assert!(audit.to_string().contains("user.erased"), "{audit}");
+}

@@ -136,3 +136,26 @@ async fn a_disconnected_workspace_is_revoked_at_slack_and_erased_here() {
     let (_, found) = gateway.get("/api/v1/integrations/slack/installations", &key).await;
     assert_eq!(found["installations"], json!([]), "its tokens are gone from here");
 }
+
+#[tokio::test]
+async fn what_a_revoked_key_made_ends_with_it() {
+    let slack = Slack::start().await;
+    let gateway = GatewaySetup::of(&slack).start();
+    gateway.tenant("acme").await;
+    let (id, key) = make(&gateway, json!({ "tenant": "acme", "scopes": ["read", "manage"] })).await;
+    let connect = gateway.connect_link(&key).await;
+    let dashboard = async || {
+        let (status, made) =
+            gateway.ask(Method::POST, "/api/v1/dashboard-links", Some(&key), None, Some(json!({}))).await;
+        assert_eq!(status, StatusCode::CREATED, "{made}");
+        made["url"].as_str().unwrap().to_owned()
+    };
+    let (opened, unopened) = (dashboard().await, dashboard().await);
+    let person = Browser::default();
+    assert_eq!(person.get(&opened).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(delete(&gateway, &format!("{KEYS}/{id}"), ADMIN_KEY).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(Browser::default().get(&connect).await.status, StatusCode::GONE);
+    assert_eq!(Browser::default().get(&unopened).await.status, StatusCode::GONE);
+    let page = person.get(&format!("{}/inbox", gateway.url)).await;
+    assert_eq!(page.status, StatusCode::UNAUTHORIZED, "who came in by its link is out as well");
+}

@@ -8,6 +8,7 @@ mod bad_days;
 mod bolt_apps;
 mod bolt_js;
 mod connect;
+mod connect_beyond;
 mod crash;
 mod dashboard;
 mod dead_letters;

@@ -13,4 +13,5 @@ pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod paging;
 pub(crate) mod tenants;
+pub(crate) mod users;
 pub(crate) mod vault;

@@ -30,6 +30,7 @@ fn delivery_badge(delivery: &Delivery) -> Badge {
                 Some(DeadReason::Exhausted) => "given up: every attempt failed",
                 Some(DeadReason::Expired) => "given up: too old to be of use",
                 Some(DeadReason::Removed) => "given up: its endpoint was removed",
+                Some(DeadReason::Erased) => "given up: what it would have brought was erased",
                 Some(DeadReason::NotRepeatable) => "failed: may have run, so not repeated",
                 None => "given up",
             },

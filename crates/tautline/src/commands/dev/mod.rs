@@ -175,6 +175,7 @@ async fn furnish(store: &dyn Store, data: &DevData, public_url: &Url, rng: &dyn 
         id: LinkId::generate(now, rng),
         tenant,
         scopes: Scope::ALL.to_vec(),
+        key: None,
         return_to: None,
         // Terminals and browsers fetch links on their own; and one's own dashboard may be opened twice.
         single_use: false,

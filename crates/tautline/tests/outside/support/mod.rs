@@ -12,7 +12,7 @@ mod slack;
 pub use address::Address;
 pub use chromium::{Chromium, LOOKS};
 pub use gateway::{ADMIN_KEY, ENCRYPTION_KEYS, Gateway, GatewaySetup, tautline};
-pub use people::{Browser, form};
+pub use people::{Browser, Page, form};
 pub use process::{Process, eventually};
 pub use receiver::{OK, Received, Receiver, Reply, response};
 pub use slack::{CLIENT_SECRET, SIGNING_SECRET, Slack, signed};

@@ -107,7 +107,8 @@ impl Browser {
             .expect("a workspace to choose")
             .to_owned();
         let asked = Url::parse(consent).unwrap();
-        let asked = asked.query_pairs().collect::<Vec<_>>();
+        // What was hinted at is not what is chosen.
+        let asked = asked.query_pairs().filter(|(name, _)| name != "team").collect::<Vec<_>>();
         let mut pairs = asked.iter().map(|(n, v)| (n.as_ref(), v.as_ref())).collect::<Vec<_>>();
         pairs.extend([("decision", decision), ("team", team.as_str())]);
         let page = self.submit(&format!("{}/oauth/v2/authorize", slack.url), &pairs).await;

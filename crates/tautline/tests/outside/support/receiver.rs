@@ -15,6 +15,8 @@ use super::eventually;
 /// What it got.
 #[derive(Clone, Debug)]
 pub struct Received {
+    /// As it stands in the request's first line.
+    pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
@@ -137,7 +139,8 @@ async fn serve(
             return None;
         }
     }
-    let got = Received { headers, body: bytes[body_at..].to_vec() };
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let got = Received { path, headers, body: bytes[body_at..].to_vec() };
     kept.lock().unwrap().push(got.clone());
     let reply = said.borrow().clone();
     let answer = match reply {

@@ -62,7 +62,7 @@ pub(crate) async fn create(
     let (now, secret) = (app.clock.now(), new_secret(app.rng.as_ref()));
     let id = LinkId::generate(now, app.rng.as_ref());
     let expires_at = now.after(limits::CONNECT_LINK);
-    let link = ConnectLink { id, tenant, return_to, expires_at };
+    let link = ConnectLink { id, tenant, key: caller.key, return_to, expires_at };
     made_once(app.store.connect_link_store(link, SecretHash::of(&secret), now, once).await?)?;
     let url = app.settings.public(&format!("/api/v1/integrations/slack/connect-links/{secret}"));
     let body = CreatedConnectLink { id, url: url.into(), expires_at: expires_at.to_string() };

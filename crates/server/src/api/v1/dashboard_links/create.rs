@@ -69,7 +69,15 @@ pub(crate) async fn create(
     let (now, secret) = (app.clock.now(), new_secret(app.rng.as_ref()));
     let id = LinkId::generate(now, app.rng.as_ref());
     let expires_at = now.after(limits::DASHBOARD_LINK);
-    let link = DashboardLink { id, tenant, scopes: caller.scopes, return_to, single_use: true, expires_at };
+    let link = DashboardLink {
+        id,
+        tenant,
+        scopes: caller.scopes,
+        key: caller.key,
+        return_to,
+        single_use: true,
+        expires_at,
+    };
     made_once(app.store.dashboard_link_store(link, SecretHash::of(&secret), now, once).await?)?;
     let url = app.settings.public(&format!("/api/v1/dashboard-links/{secret}"));
     let body = CreatedDashboardLink { id, url: url.into(), expires_at: expires_at.to_string() };

@@ -30,7 +30,7 @@ pub(crate) struct Disconnected {
 /// Disconnect a workspace.
 ///
 /// Its tokens are revoked at Slack, and erased here whatever Slack answers. The app stays installed in Slack's list until an
-/// admin removes it there. Messages that wait for the workspace fail, each in its turn, unless it is connected again first.
+/// admin removes it there. Messages that wait for the workspace fail.
 #[utoipa::path(
     delete,
     path = "/api/v1/integrations/slack/installations/{id}",

@@ -2,3 +2,4 @@
 
 pub(crate) mod disconnect;
 pub(crate) mod list;
+pub(crate) mod move_to;

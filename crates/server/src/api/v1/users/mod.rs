@@ -1,0 +1,3 @@
+//! People in Slack.
+
+pub(crate) mod erase;

@@ -138,6 +138,8 @@ pub const HOME_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration:
 
 /// The life of an OAuth `state`, equal to that of Slack's code.
 pub const OAUTH_STATE: Duration = Duration::from_secs(10 * 60);
+/// Installations in one call that takes them over: each is tried at Slack.
+pub const IMPORT_ROWS: usize = 100;
 /// How long an install that began at Slack waits for somebody who claims it.
 pub const PARKED_INSTALL: Duration = Duration::from_secs(30 * 60);
 /// The life of a connect link.

@@ -99,6 +99,16 @@ async fn try_install(app: &App, token: &Token) -> Result<Installed, Failure> {
     app.store.installation_store(new, now).await.map_err(|error| Failure::Passing(chain(&error)))
 }
 
+/// The app of a bot token; or, as text, why it cannot be told.
+pub(crate) async fn app_id(app: &App, token: &Token, tested: &AuthTest) -> Result<AppId, String> {
+    match &tested.app_id {
+        Some(app_id) => Ok(AppId::new(app_id)),
+        None => ask_app_id(app, token, tested).await.map_err(|failure| match failure {
+            Failure::Passing(why) | Failure::Final(why) => why,
+        }),
+    }
+}
+
 /// `auth.test` does not name the app of a bot token; `bots.info` does, where `users:read` allows to ask.
 async fn ask_app_id(app: &App, token: &Token, tested: &AuthTest) -> Result<AppId, Failure> {
     #[derive(Deserialize)]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{alert, backup, dev, endpoints, inbox, keys, migrate, serve, tenants};
+use crate::commands::{alert, backup, dev, endpoints, inbox, installations, keys, migrate, serve, tenants};
 use crate::config::{Environment, Problems};
 use crate::traces;
 
@@ -42,6 +42,9 @@ enum Command {
     /// Look after the inbox: what Slack sent.
     #[command(subcommand)]
     Inbox(inbox::Command),
+    /// Look after installations: the workspaces of tenants.
+    #[command(subcommand)]
+    Installations(installations::Command),
 }
 
 /// What the process says when it ends. These numbers do not change.
@@ -84,6 +87,7 @@ pub fn run() -> ExitCode {
                 Command::Tenants(command) => tenants::run(&environment, command).await,
                 Command::Endpoints(command) => endpoints::run(&environment, command).await,
                 Command::Inbox(command) => inbox::run(&environment, command).await,
+                Command::Installations(command) => installations::run(&environment, command).await,
             }
         })
     });

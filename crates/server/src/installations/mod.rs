@@ -5,10 +5,12 @@
 //! workspace would go, and must say so before the code is redeemed.
 
 pub(crate) mod acting;
+mod bolt;
 pub(crate) mod callback;
 pub(crate) mod changes;
 pub(crate) mod disconnect;
 pub(crate) mod ending;
+pub(crate) mod import;
 pub(crate) mod link;
 pub(crate) mod moving;
 pub(crate) mod park;

@@ -7,6 +7,7 @@ pub(crate) mod backup;
 pub(crate) mod dev;
 pub(crate) mod endpoints;
 pub(crate) mod inbox;
+pub(crate) mod installations;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod serve;

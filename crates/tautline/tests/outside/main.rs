@@ -24,6 +24,7 @@ mod keys;
 mod kills;
 mod messages;
 mod metrics;
+mod moving_in;
 mod operate;
 mod proxy;
 mod rotation;

@@ -108,12 +108,17 @@ impl Slack {
 
     /// A bot token, by consent and without any gateway.
     pub async fn grant(&self) -> String {
+        self.granted(None).await["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// What Slack answers to an install in a workspace, without any gateway.
+    pub async fn granted(&self, workspace: Option<&str>) -> Value {
         let redirect_uri = format!("{}/api/v1/integrations/slack/oauth/callback", self.address.url(8080));
         let scopes = tautline_server::slack::scopes::DEFAULT_BOT_SCOPES;
         let asked =
             [("client_id", CLIENT_ID), ("scope", scopes), ("redirect_uri", &redirect_uri), ("state", "s")];
         let consent = format!("{}/oauth/v2/authorize?{}", self.url, form(&asked));
-        let back = Browser::default().decide(self, &consent, "allow").await;
+        let back = Browser::default().decide_for(self, &consent, "allow", workspace).await;
         let code = back.split("code=").nth(1).unwrap().split('&').next().unwrap().to_owned();
         let fields = [("code", code.as_str()), ("redirect_uri", &redirect_uri)];
         let request = http()
@@ -122,7 +127,8 @@ impl Slack {
         let answer =
             request.header("content-type", "application/x-www-form-urlencoded").body(form(&fields)).send();
         let answer: Value = serde_json::from_str(&answer.await.unwrap().text().await.unwrap()).unwrap();
-        answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        assert_eq!(answer["ok"], true, "{answer}");
+        answer
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {

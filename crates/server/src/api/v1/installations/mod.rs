@@ -1,5 +1,6 @@
 //! `installations`.
 
 pub(crate) mod disconnect;
+pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod move_to;

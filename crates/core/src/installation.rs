@@ -9,6 +9,7 @@ use tautline_slack::{AppId, AuthTest, EnterpriseId, TeamId, Token};
 
 use crate::names::names;
 use crate::refresh::LiveToken;
+use crate::standing::Standing;
 use crate::{InstallationId, LinkId, Page, PageRequest, StoreResult, TenantId, Timestamp};
 
 /// An installation.
@@ -236,6 +237,13 @@ pub trait Installations {
     /// A tenant's own installation at a place (`T…` or `E…`).
     async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>>;
 
+    /// A tenant's own installation.
+    async fn installation(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+    ) -> StoreResult<Option<Installation>>;
+
     /// A tenant's installations, newest first.
     async fn installations(&self, tenant: &TenantId, page: PageRequest) -> StoreResult<Page<Installation>>;
 
@@ -284,7 +292,16 @@ pub trait Installations {
         tenant: &TenantId,
         installation: InstallationId,
         generation: i64,
+        error: &str,
+        now: Timestamp,
     ) -> StoreResult<bool>;
+
+    /// How installations of a tenant do, in the order that is asked for.
+    async fn installation_standings(
+        &self,
+        tenant: &TenantId,
+        installations: &[InstallationId],
+    ) -> StoreResult<Vec<Standing>>;
 
     /// Keeps when Slack held events back.
     async fn installation_limited(

@@ -24,6 +24,7 @@ pub mod refresh;
 pub mod schedule;
 pub mod sending;
 pub mod session;
+pub mod standing;
 pub mod turns;
 
 mod clock;

@@ -179,6 +179,9 @@ pub const KEY_KEPT: Duration = DAY;
 /// The pause between two looks for what is old, and between two parts while there is something.
 pub const FORGET_PAUSES: (Duration, Duration) = (MINUTE, Duration::from_millis(50));
 
+/// Of so many of a tenant's last requests one is looked for, to say when a workspace was last heard of.
+pub const LAST_EVENT_SEEN: u32 = 500;
+
 /// Entries on a page, unless asked for.
 pub const PAGE_DEFAULT: u32 = 50;
 /// Entries on a page at most.

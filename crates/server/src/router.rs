@@ -47,7 +47,7 @@ fn rooms() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(v1::connect_links::create::create))
         .routes(routes!(link::open))
         .routes(routes!(v1::installations::list::list))
-        .routes(routes!(v1::installations::disconnect::disconnect))
+        .routes(routes!(v1::installations::get::get, v1::installations::disconnect::disconnect))
         .routes(routes!(v1::installations::import::import))
         .routes(routes!(v1::installations::move_to::move_to))
         .routes(routes!(v1::users::erase::erase))

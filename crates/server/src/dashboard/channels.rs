@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tautline_core::Timestamp;
 use tautline_core::access::Scope;
 use tautline_core::installation::{Health, Installation};
-use tautline_slack::scopes;
+use tautline_core::standing::Problem;
 
 use super::bits::{Badge, Moment};
 use super::frame::{Frame, Section};
@@ -19,6 +19,7 @@ use crate::api::v1::paging::page;
 use crate::app::App;
 use crate::auth::SignedIn;
 use crate::error::ApiQuery;
+use crate::installations::health::{self, Looked};
 use crate::page::{PageResult, Tone, render};
 use crate::settings::OAuth;
 
@@ -38,12 +39,19 @@ struct Workspace {
     name: String,
     place: String,
     health: Badge,
-    is_broken: bool,
     connected: Moment,
+    /// When the last request of it came.
+    heard: Option<Moment>,
     org: Option<String>,
     scopes: Vec<String>,
-    missing: Vec<String>,
+    /// What to do something about, the worst first.
+    problems: Vec<Problem>,
+    /// Where it is connected again.
+    reconnect: String,
 }
+
+/// Where connecting begins, and leads back to here.
+const START: &str = "/api/v1/integrations/slack/oauth/start?return_to=/channels/slack%3Fconnected=yes";
 
 /// How long a workspace is said to be new.
 const JUST: Duration = Duration::from_secs(60);
@@ -61,14 +69,14 @@ pub(super) async fn show(
 ) -> PageResult<Response> {
     let tenant = who.may(Scope::Read)?;
     let found = app.store.installations(tenant, page(None, asked.cursor.as_deref())?).await?;
+    let looked = health::look(&app, tenant, found.items).await?;
     let now = app.clock.now();
-    let wanted = &app.settings.bot_scopes;
     let page = Channels {
         frame: Frame::of(&app, &who, Section::Channels).await?,
         // Not on every later look at the same address.
         just_connected: asked.connected.is_some()
-            && found.items.iter().any(|each| now.since(each.updated_at) < JUST),
-        workspaces: found.items.into_iter().map(|found| workspace(found, wanted, now)).collect(),
+            && looked.iter().any(|each| now.since(each.installation.updated_at) < JUST),
+        workspaces: looked.into_iter().map(|looked| workspace(looked, now)).collect(),
         older: found.next.map(|cursor| cursor.encode()),
         off: match &app.settings.oauth {
             OAuth::On(_) => None,
@@ -79,32 +87,25 @@ pub(super) async fn show(
     Ok(render(StatusCode::OK, &page))
 }
 
-/// What people call a workspace or org.
-pub(super) fn name(installation: &Installation) -> String {
-    let facts = &installation.facts;
-    let place = facts.key().map(|key| key.to_string()).unwrap_or_default();
-    let named = facts.team_name.clone().or_else(|| facts.enterprise_name.clone());
-    named.unwrap_or_else(|| place.split('/').next_back().unwrap_or_default().to_owned())
-}
-
-fn workspace(installation: Installation, wanted: &[String], now: Timestamp) -> Workspace {
-    let name = name(&installation);
-    let Installation { facts, health, updated_at, .. } = installation;
+fn workspace(looked: Looked, now: Timestamp) -> Workspace {
+    let name = health::name(&looked.installation);
+    let Looked { installation: Installation { facts, health, updated_at, .. }, standing, problems } = looked;
     let org = facts.enterprise_name.clone().or_else(|| facts.enterprise.as_ref().map(ToString::to_string));
-    let missing = scopes::missing(wanted, &facts.scopes);
     let health_badge = match health {
-        Health::Connected if missing.is_empty() => Badge::new("connected", Tone::Good),
-        Health::Connected => Badge::new("connected, scopes missing", Tone::Waiting),
+        Health::Connected if problems.is_empty() => Badge::new("connected", Tone::Good),
+        Health::Connected => Badge::new("connected, needs a look", Tone::Waiting),
         Health::Broken => Badge::new("broken", Tone::Bad),
     };
+    let team = facts.team.as_ref().map(|team| format!("&team={team}")).unwrap_or_default();
     Workspace {
         name,
         place: facts.team.map(|team| team.to_string()).unwrap_or_else(|| "the whole org".to_owned()),
-        is_broken: health == Health::Broken,
         health: health_badge,
         connected: Moment::of(updated_at, now),
+        heard: standing.last_event_at.map(|at| Moment::of(at, now)),
         org,
-        missing,
+        problems,
+        reconnect: format!("{START}{team}"),
         scopes: facts.scopes,
     }
 }

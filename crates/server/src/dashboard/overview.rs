@@ -14,6 +14,7 @@ use tautline_core::outbox::MessageFilter;
 use super::frame::{Frame, Section};
 use crate::app::App;
 use crate::auth::SignedIn;
+use crate::installations::health;
 use crate::page::{PageResult, render};
 use crate::settings::OAuth;
 
@@ -43,7 +44,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, who: SignedIn) -> PageResu
     let messages = app.store.messages(tenant, MessageFilter::default(), newest).await?.items;
     let page = Overview {
         frame: Frame::of(&app, &who, Section::Overview).await?,
-        workspace: workspaces.into_iter().next().map(|installation| super::channels::name(&installation)),
+        workspace: workspaces.into_iter().next().map(|installation| health::name(&installation)),
         has_requests: !requests.is_empty(),
         has_messages: !messages.is_empty(),
         features: features(&app),

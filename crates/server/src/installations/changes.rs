@@ -1,11 +1,14 @@
 //! What becomes of installations, as the product is told: `installation.connected`, `installation.broken`, `installation.removed`.
 
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use tautline_core::installation::Installation;
-use tautline_core::{InstallationId, TenantId};
+use tautline_core::{InstallationId, StoreResult, TenantId};
 use tautline_slack::request::Kind;
 use tautline_slack::{EnterpriseId, TeamId};
 
+use super::health;
+use crate::alerts;
 use crate::app::App;
 use crate::error::chain;
 use crate::own_events::{OwnEvent, tell};
@@ -38,7 +41,7 @@ pub(crate) async fn dead(
     error: &str,
     generation: i64,
 ) {
-    match app.store.installation_broken(tenant, installation, generation).await {
+    match app.store.installation_broken(tenant, installation, generation, error, app.clock.now()).await {
         Ok(true) => broken(app, tenant, installation, error).await,
         Ok(false) => {}
         Err(error) => {
@@ -51,6 +54,26 @@ pub(super) async fn broken(app: &App, tenant: &TenantId, installation: Installat
     tracing::warn!(%tenant, %installation, error, "Slack does not take the bot's token any more: connect the workspace again");
     let data = json!({ "installation": installation, "error": error });
     happened(app, tenant, installation, "broken", data).await;
+    if let Some(webhook) = app.settings.ops_webhook.clone() {
+        match alert(app, tenant, installation).await {
+            Ok(Some(text)) => {
+                app.tasks.spawn(async move { alerts::post(webhook.expose_secret(), &text, None).await });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "nobody was alerted of a broken installation")
+            }
+        }
+    }
+}
+
+/// What the company's own people read of it.
+async fn alert(app: &App, tenant: &TenantId, installation: InstallationId) -> StoreResult<Option<String>> {
+    let Some(found) = app.store.installation(tenant, installation).await? else { return Ok(None) };
+    let name = health::name(&found);
+    let looked = health::look(app, tenant, vec![found]).await?;
+    let worst = looked.first().and_then(|looked| looked.problems.first());
+    Ok(worst.map(|worst| format!("{name} of {tenant}: {}. To mend it: {}.", worst.text, worst.fix)))
 }
 
 /// In parts, beside the traffic. What a crash leaves of it fails in its turn, as there is no token.

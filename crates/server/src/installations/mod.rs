@@ -10,6 +10,7 @@ pub(crate) mod callback;
 pub(crate) mod changes;
 pub(crate) mod disconnect;
 pub(crate) mod ending;
+pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod link;
 pub(crate) mod moving;

@@ -10,6 +10,7 @@ use tautline_core::installation::{
     CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation,
 };
 use tautline_core::refresh::LiveToken;
+use tautline_core::standing::Standing;
 use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
 use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId};
@@ -18,7 +19,7 @@ use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
 use super::failure::{Work, unavailable};
 use super::group::Together;
-use super::{PostgresStore, connects, moves, refreshes, value};
+use super::{PostgresStore, connects, moves, refreshes, standings, value};
 use crate::{columns, sealed};
 
 macro_rules! installation_columns {
@@ -51,6 +52,32 @@ impl Installations for PostgresStore {
             " FROM installations WHERE tenant_id = $1 AND place = $2 AND (removed_at IS NULL OR removed_at < updated_at) ORDER BY id LIMIT 1"
         ));
         let found = tx.maybe(found.bind(tenant.to_string()).bind(value::text(place)), read).await?;
+        tx.finish(found).await
+    }
+
+    async fn installation(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+    ) -> StoreResult<Option<Installation>> {
+        let mut tx = self.database.read().await?;
+        let found = sql(concat!(
+            "SELECT ",
+            installation_columns!(),
+            " FROM installations WHERE tenant_id = $1 AND id = $2 AND (removed_at IS NULL OR removed_at < updated_at)"
+        ));
+        let found = found.bind(tenant.to_string()).bind(value::uuid(installation.as_bytes()));
+        let found = tx.maybe(found, read).await?;
+        tx.finish(found).await
+    }
+
+    async fn installation_standings(
+        &self,
+        tenant: &TenantId,
+        installations: &[InstallationId],
+    ) -> StoreResult<Vec<Standing>> {
+        let mut tx = self.lists.read().await?;
+        let found = standings::of(&mut tx, tenant, installations).await?;
         tx.finish(found).await
     }
 
@@ -158,6 +185,8 @@ impl Installations for PostgresStore {
         tenant: &TenantId,
         installation: InstallationId,
         generation: i64,
+        error: &str,
+        now: Timestamp,
     ) -> StoreResult<bool> {
         let mut tx = self.database.write().await?;
         let id = value::uuid(installation.as_bytes());
@@ -168,9 +197,11 @@ impl Installations for PostgresStore {
         if tx.execute(hold).await? == 0 || !enter(&mut tx, tenant, false).await? {
             return tx.finish(false).await;
         }
-        let broken = sql("UPDATE installations SET health = $1 WHERE id = $2 AND EXISTS (
-                            SELECT FROM credentials WHERE installation_id = $2 AND kind = 'bot' AND generation = $3)");
+        let broken = sql("UPDATE installations SET health = $1, last_error = $4, last_error_at = $5
+                          WHERE id = $2 AND EXISTS (SELECT FROM credentials
+                            WHERE installation_id = $2 AND kind = 'bot' AND generation = $3)");
         let broken = broken.bind(Health::Broken.as_str()).bind(id).bind(generation);
+        let broken = broken.bind(value::text(error)).bind(now.as_micros());
         let is_changed = tx.execute(broken).await? > 0;
         tx.finish(is_changed).await
     }
@@ -326,7 +357,7 @@ async fn write(tx: &mut Tx, installation: &Installation, key: &str) -> Work<()> 
                enterprise_id = excluded.enterprise_id, enterprise_name = excluded.enterprise_name,
                is_enterprise_install = excluded.is_enterprise_install, scopes = excluded.scopes,
                bot_user_id = excluded.bot_user_id, bot_id = excluded.bot_id, health = excluded.health,
-               removed_at = NULL, updated_at = excluded.updated_at")
+               removed_at = NULL, last_error = NULL, last_error_at = NULL, updated_at = excluded.updated_at")
         .bind(value::uuid(id.as_bytes()))
         .bind(tenant.to_string())
         .bind(value::text(key))

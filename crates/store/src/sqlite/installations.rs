@@ -8,12 +8,13 @@ use tautline_core::installation::{
     CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation,
 };
 use tautline_core::refresh::LiveToken;
+use tautline_core::standing::Standing;
 use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
 use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId};
 
 use super::failure::{Work, unavailable};
-use super::{SqliteStore, connects, moves, refreshes, value};
+use super::{SqliteStore, connects, moves, refreshes, standings, value};
 use crate::{columns, sealed};
 
 macro_rules! installation_columns {
@@ -64,6 +65,37 @@ impl Installations for SqliteStore {
                 .optional()?;
             Ok(found)
         });
+        found.await
+    }
+
+    async fn installation(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+    ) -> StoreResult<Option<Installation>> {
+        let tenant = tenant.clone();
+        let found = self.lookups.read(move |connection| {
+            let found = connection
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    installation_columns!(),
+                    " FROM installations WHERE tenant_id = ? AND id = ? AND (removed_at IS NULL OR removed_at < updated_at)"
+                ))?
+                .query_row(params![tenant.as_str(), installation.as_bytes()], read)
+                .optional()?;
+            Ok(found)
+        });
+        found.await
+    }
+
+    async fn installation_standings(
+        &self,
+        tenant: &TenantId,
+        installations: &[InstallationId],
+    ) -> StoreResult<Vec<Standing>> {
+        let (tenant, installations) = (tenant.clone(), installations.to_vec());
+        let found =
+            self.lists.read(move |connection| Ok(standings::of(connection, &tenant, &installations)?));
         found.await
     }
 
@@ -180,18 +212,28 @@ impl Installations for SqliteStore {
         tenant: &TenantId,
         installation: InstallationId,
         generation: i64,
+        error: &str,
+        now: Timestamp,
     ) -> StoreResult<bool> {
-        let tenant = tenant.clone();
+        let (tenant, error) = (tenant.clone(), error.to_owned());
         let broken = self.writer.write(move |connection| {
-            let (broken, connected) = (Health::Broken.as_str(), Health::Connected.as_str());
             let changed = connection
                 .prepare_cached(
-                    "UPDATE installations SET health = ?1 WHERE tenant_id = ?2 AND id = ?3 AND health = ?4
+                    "UPDATE installations SET health = ?1, last_error = ?2, last_error_at = ?3
+                     WHERE tenant_id = ?4 AND id = ?5 AND health = ?6
                        AND (removed_at IS NULL OR removed_at < updated_at)
-                       AND EXISTS (SELECT 1 FROM credentials WHERE tenant_id = ?2 AND installation_id = ?3
-                                     AND kind = 'bot' AND generation = ?5)",
+                       AND EXISTS (SELECT 1 FROM credentials WHERE tenant_id = ?4 AND installation_id = ?5
+                                     AND kind = 'bot' AND generation = ?7)",
                 )?
-                .execute(params![broken, tenant.as_str(), installation.as_bytes(), connected, generation])?;
+                .execute(params![
+                    Health::Broken.as_str(),
+                    error,
+                    now.as_micros(),
+                    tenant.as_str(),
+                    installation.as_bytes(),
+                    Health::Connected.as_str(),
+                    generation
+                ])?;
             Ok(changed > 0)
         });
         broken.await
@@ -337,7 +379,7 @@ fn write(connection: &Connection, installation: &Installation, key: &str) -> rus
                enterprise_id = excluded.enterprise_id, enterprise_name = excluded.enterprise_name,
                is_enterprise_install = excluded.is_enterprise_install, scopes = excluded.scopes,
                bot_user_id = excluded.bot_user_id, bot_id = excluded.bot_id, health = excluded.health,
-               removed_at = NULL, updated_at = excluded.updated_at",
+               removed_at = NULL, last_error = NULL, last_error_at = NULL, updated_at = excluded.updated_at",
         )?
         .execute(params![
             id.as_bytes(),

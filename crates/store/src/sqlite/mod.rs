@@ -30,6 +30,7 @@ mod reap;
 mod refreshes;
 mod reseal;
 mod sessions;
+mod standings;
 mod tenants;
 mod unsent;
 mod value;

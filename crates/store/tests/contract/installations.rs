@@ -149,8 +149,9 @@ pub async fn one_credential_goes_alone(scene: &Scene) {
 pub async fn one_that_slack_refuses_is_broken_until_it_is_made_anew(scene: &Scene) {
     let id = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await.id;
     let generation = generation(scene, id).await;
-    let broken =
-        async |tenant, generation| scene.store.installation_broken(tenant, id, generation).await.unwrap();
+    let broken = async |tenant, generation| {
+        scene.store.installation_broken(tenant, id, generation, "token_revoked", later(9)).await.unwrap()
+    };
     assert!(!broken(&scene.globex, generation).await, "another tenant's");
     assert!(!broken(&scene.acme, generation - 1).await, "it has another token since");
     let said = [broken(&scene.acme, generation).await, broken(&scene.acme, generation).await];

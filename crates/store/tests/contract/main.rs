@@ -151,6 +151,7 @@ on_every_engine! {
         the_companys_own_token_is_left_alone,
         a_restart_gives_leases_back,
         another_tenant_renews_nothing,
+        how_an_installation_does_is_told,
     },
     renewal::{no_token_is_bricked_whatever_dies},
 }

@@ -1,9 +1,14 @@
 //! Renewing tokens: who may, when, and what is left of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tautline_core::inbox::Request;
+use tautline_core::standing::{Standing, TokenStanding};
+use tautline_slack::request::Kind;
+
 use tautline_core::installation::{Credential, CredentialKind, Health, NewInstallation};
-use tautline_core::refresh::{Leasing, Refresh, RefreshNext};
+use tautline_core::refresh::{Leasing, Refresh, RefreshNext, Rotation};
 use tautline_core::{InstallationId, TenantId, Timestamp, limits};
 use tautline_slack::Token;
 
@@ -191,4 +196,35 @@ pub async fn another_tenant_renews_nothing(scene: &Scene) {
     let forged = Refresh { tenant: scene.globex.clone(), ..refresh };
     assert!(!settled(scene, &forged, RefreshNext::Renewed(pair(2, NOW)), NOW).await);
     assert_eq!(token(scene, id).await, "xoxb-1");
+}
+
+pub async fn how_an_installation_does_is_told(scene: &Scene) {
+    let id = rotating(scene).await;
+    let standing = async |tenant| scene.store.installation_standings(tenant, &[id]).await.unwrap().remove(0);
+    let well = standing(&scene.acme).await;
+    let token = TokenStanding {
+        kind: CredentialKind::Bot,
+        rotation: Rotation::Rotating,
+        expires_at: Some(later(43_200)),
+        error: None,
+    };
+    assert_eq!(well, Standing { tokens: vec![token.clone()], ..Standing::default() });
+    assert_eq!(standing(&scene.globex).await, Standing::default(), "another tenant's");
+    let mut incoming = scene.incoming(Some(&scene.acme), Kind::Event, "message", later(5));
+    incoming.request = Arc::new(Request { installation: Some(id), ..Arc::unwrap_or_clone(incoming.request) });
+    scene.store.request_accept(incoming).await.unwrap();
+    let refresh = claimed(scene, later(DUE_S)).await.remove(0);
+    let again = RefreshNext::Again { at: later(DUE_S), error: "bad_client_secret".into() };
+    assert!(settled(scene, &refresh, again, later(DUE_S)).await);
+    let heard = standing(&scene.acme).await;
+    assert_eq!(heard.last_event_at, Some(later(5)));
+    assert_eq!(heard.tokens, [TokenStanding { error: Some("bad_client_secret".into()), ..token.clone() }]);
+    let refresh = claimed(scene, later(DUE_S)).await.remove(0);
+    let ended = RefreshNext::Ended { error: "invalid_refresh_token".into() };
+    assert!(settled(scene, &refresh, ended, later(DUE_S)).await);
+    let broken = standing(&scene.acme).await;
+    assert_eq!(broken.last_error, Some(("invalid_refresh_token".into(), later(DUE_S))));
+    assert_eq!(broken.tokens[0].rotation, Rotation::Ended);
+    store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-9")).await;
+    assert_eq!(standing(&scene.acme).await.last_error, None, "connected again, it begins anew");
 }

@@ -170,8 +170,7 @@ fn directories(from: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let rest = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&name));
         rest.is_some_and(|rest| rest.starts_with(['T', 'E'])) && path.is_dir()
     };
-    let mut beside =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(begins).collect::<Vec<_>>();
+    let mut beside = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(begins).collect::<Vec<_>>();
     beside.sort();
     Ok(Some(from.to_owned()).filter(|from| from.is_dir()).into_iter().chain(beside).collect())
 }

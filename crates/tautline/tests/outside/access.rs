@@ -23,7 +23,7 @@ enum Asks {
 use Asks::{InSlacksWay, Nothing, Platform, Scope};
 
 /// A new route belongs here, or the test fails.
-const ROUTES: [(&str, &str, Asks); 41] = [
+const ROUTES: [(&str, &str, Asks); 42] = [
     ("get", "/api/v1/audit", Scope("manage")),
     ("post", "/api/v1/dashboard-links", Scope("manage")),
     ("get", "/api/v1/dashboard-links/{secret}", Nothing),
@@ -44,6 +44,7 @@ const ROUTES: [(&str, &str, Asks); 41] = [
     ("post", "/api/v1/integrations/slack/connect-links", Scope("manage")),
     ("get", "/api/v1/integrations/slack/connect-links/{secret}", Nothing),
     ("get", "/api/v1/integrations/slack/installations", Scope("read")),
+    ("get", "/api/v1/integrations/slack/installations/{id}", Scope("read")),
     ("post", "/api/v1/integrations/slack/installations/import", Platform("manage")),
     ("delete", "/api/v1/integrations/slack/installations/{id}", Scope("manage")),
     ("post", "/api/v1/integrations/slack/installations/{id}/move", Platform("manage")),

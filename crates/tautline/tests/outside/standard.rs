@@ -116,7 +116,8 @@ async fn a_handlers_words_come_back_to_slack_and_both_secrets_sign_after_a_rotat
 #[tokio::test]
 async fn a_workspace_that_leaves_and_a_token_that_dies_are_told() {
     let slack = Slack::start().await;
-    let gateway = GatewaySetup::of(&slack).start();
+    let alerts = Receiver::start(slack.address.port(3009), Reply::Say(OK)).await;
+    let gateway = GatewaySetup::of(&slack).with("SLACK_OPS_WEBHOOK_URL", &alerts.url).start();
     let key = gateway.tenant("acme").await;
     let receiver = Receiver::start(slack.address.port(3001), Reply::Say(OK)).await;
     let (_, secret) = standard(&gateway, &receiver).await;
@@ -140,5 +141,23 @@ async fn a_workspace_that_leaves_and_a_token_that_dies_are_told() {
     assert_eq!(status, StatusCode::ACCEPTED, "{sent}");
     assert_eq!(told("installation.broken").await["data"]["error"], "invalid_auth");
     let (_, listed) = gateway.get("/api/v1/integrations/slack/installations", &key).await;
-    assert_eq!(listed["installations"][0]["health"], "broken");
+    let one = format!(
+        "/api/v1/integrations/slack/installations/{}",
+        listed["installations"][0]["id"].as_str().unwrap()
+    );
+    let (_, broken) = gateway.get(&one, &key).await;
+    assert_eq!(broken, listed["installations"][0], "the same, one by one");
+    assert_eq!(
+        (&broken["health"], &broken["last_error"]["error"]),
+        (&json!("broken"), &json!("invalid_auth"))
+    );
+    let problem = &broken["problems"][0];
+    assert_eq!(problem["code"], "token_dead", "{broken}");
+    assert!(broken["reconnect_url"].as_str().unwrap().contains("/oauth/start?team=T"), "{broken}");
+    // Its people are told in the same words.
+    let alert = alerts.wait_for(1).await[0].text();
+    assert!(
+        alert.contains("Acme Rockets of acme") && alert.contains(problem["text"].as_str().unwrap()),
+        "{alert}"
+    );
 }

@@ -18,9 +18,9 @@ use crate::api::v1::paging::page;
 use crate::app::App;
 use crate::auth::SignedIn;
 use crate::dashboard::bits::{Badge, Moment};
-use crate::dashboard::channels;
 use crate::dashboard::frame::{Frame, Section};
 use crate::error::ApiQuery;
+use crate::installations::health;
 use crate::page::{PageResult, Tone, render};
 
 #[derive(Template)]
@@ -82,7 +82,7 @@ pub(in crate::dashboard) async fn show(
         RequestFilter { kind, name: (!name.is_empty()).then(|| name.to_owned()), ..RequestFilter::default() };
     let found = app.store.requests(Whose::Tenant(tenant), &filter, page(None, Some(&asked.cursor))?).await?;
     let workspaces = app.store.installations(tenant, page(Some(limits::PAGE_MAX), None)?).await?.items;
-    let names: HashMap<_, _> = workspaces.iter().map(|each| (each.id, channels::name(each))).collect();
+    let names: HashMap<_, _> = workspaces.iter().map(|each| (each.id, health::name(each))).collect();
     let now = app.clock.now();
     let query = |cursor: &str| {
         let pairs = [("kind", asked.kind.as_str()), ("type", name), ("cursor", cursor)];

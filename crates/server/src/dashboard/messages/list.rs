@@ -19,9 +19,9 @@ use crate::api::v1::paging::page;
 use crate::app::App;
 use crate::auth::{SignedIn, Submitted};
 use crate::dashboard::bits::{Badge, Moment};
-use crate::dashboard::channels;
 use crate::dashboard::frame::{Frame, Section};
 use crate::error::{ApiError, ApiQuery};
+use crate::installations::health;
 use crate::outbound::accept::accept;
 use crate::page::{PageResult, render};
 
@@ -117,7 +117,7 @@ async fn the_page(
             let pairs = [("state", asked.state.as_str()), ("cursor", &cursor.encode())];
             form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
         }),
-        workspaces: workspaces.iter().filter_map(|each| Some((place(each)?, channels::name(each)))).collect(),
+        workspaces: workspaces.iter().filter_map(|each| Some((place(each)?, health::name(each)))).collect(),
         may_send: who.can(Scope::Send),
         draft,
         problem: problem

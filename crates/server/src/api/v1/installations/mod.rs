@@ -1,6 +1,8 @@
 //! `installations`.
 
 pub(crate) mod disconnect;
+pub(crate) mod get;
 pub(crate) mod import;
 pub(crate) mod list;
 pub(crate) mod move_to;
+mod view;

@@ -146,6 +146,21 @@ pub const PARKED_INSTALL: Duration = Duration::from_secs(30 * 60);
 pub const CONNECT_LINK: Duration = HOUR;
 /// The life of a dashboard link: it is opened as soon as it is made.
 pub const DASHBOARD_LINK: Duration = Duration::from_secs(10 * 60);
+/// Wrong credentials of one address, or tries of one credential, within a minute; beyond them the answer is 429. A right one
+/// still passes.
+pub const FAILURES_PER_MINUTE: u32 = 300;
+/// Addresses and credentials whose failures of a minute are counted; some 16 bytes each. Beyond them nothing is counted anew.
+pub const FAILURES_KNOWN: usize = 100_000;
+/// A token of the product's issuer.
+pub const TOKEN_BYTES: usize = 16 * 1024;
+/// How long the issuer's keys are used before they are looked at again.
+pub const ISSUER_KEYS_LIFE: Duration = Duration::from_secs(10 * 60);
+/// The pause between two looks at the issuer's keys, however many tokens name one that is not known.
+pub const ISSUER_KEYS_AGAIN: Duration = Duration::from_secs(30);
+/// One look at the issuer's keys.
+pub const ISSUER_TIMEOUT: Duration = Duration::from_secs(5);
+/// What an issuer publishes.
+pub const ISSUER_ANSWER_BYTES: usize = 256 * 1024;
 /// How long a person stays signed in: a working day.
 pub const SESSION: Duration = Duration::from_secs(8 * 60 * 60);
 

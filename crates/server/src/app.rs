@@ -8,6 +8,7 @@ use tautline_core::{Clock, EndpointId, Rng, Store, StoreResult, Timestamp, Vault
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::{Failures, Issuer};
 use crate::dispatch::{self, Dispatcher};
 use crate::egress::SlackClient;
 use crate::installations::upkeep;
@@ -34,6 +35,10 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     /// The last hour's answers to Slack.
     pub(crate) answers: Mutex<EventShare>,
+    /// Who signs the product's own tokens.
+    pub(crate) issuer: Option<Issuer>,
+    /// Wrong credentials of this minute.
+    pub(crate) failures: Failures,
     /// Work that a stopping server finishes.
     pub(crate) tasks: TaskTracker,
 }

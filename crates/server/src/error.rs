@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 pub(crate) struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    retry_after_s: Option<u64>,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -39,11 +40,22 @@ pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, error: impl Into<String>) -> Self {
-        Self { status, body: ErrorBody { error: error.into(), code, fix: None }, source: None }
+        Self {
+            status,
+            body: ErrorBody { error: error.into(), code, fix: None },
+            retry_after_s: None,
+            source: None,
+        }
     }
 
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.body.fix = Some(fix.into());
+        self
+    }
+
+    /// When it is worth trying again.
+    pub(crate) fn retry_after(mut self, wait: std::time::Duration) -> Self {
+        self.retry_after_s = Some(wait.as_secs() + 1);
         self
     }
 
@@ -117,11 +129,14 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
-        let bearer = [(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))];
-        match self.status {
-            StatusCode::UNAUTHORIZED => (self.status, bearer, Json(self.body)).into_response(),
-            status => (status, Json(self.body)).into_response(),
+        let mut response = (self.status, Json(self.body)).into_response();
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }
 

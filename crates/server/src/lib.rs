@@ -44,4 +44,4 @@ pub use locked::serve_locked;
 pub use openapi::document as openapi;
 pub use outbound::{SlackCallError, SlackCalls};
 pub use server::{Ports, Server, ServerError};
-pub use settings::{Forward, OAuth, Settings, Tuning};
+pub use settings::{Forward, Issuer, OAuth, Settings, Tuning};

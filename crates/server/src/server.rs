@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
+use crate::auth::{Failures, Issuer};
 use crate::dispatch::{self, Dispatcher, Registered};
 use crate::egress::{EndpointClient, SlackClient};
 use crate::installations::{refresh, upkeep};
@@ -129,6 +130,7 @@ pub(crate) fn app(
     let secret = settings.forward.as_ref().map(|forward| &forward.secret);
     let dispatcher = Dispatcher::new(&endpoints, handlers, secret, EndpointClient::new()?, clock.now());
     let slack = SlackClient::new(settings.slack_url.clone())?;
+    let issuer = settings.issuer.clone().map(Issuer::new).transpose()?;
     Ok(App {
         settings,
         store,
@@ -143,6 +145,8 @@ pub(crate) fn app(
         accepting: Arc::new(Semaphore::new(limits::ACCEPTING)),
         metrics: Metrics::new()?,
         answers: Mutex::default(),
+        issuer,
+        failures: Failures::default(),
         tasks: TaskTracker::new(),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use tautline_core::SecretHash;
 use tautline_core::limits;
@@ -30,6 +31,10 @@ pub struct Settings {
     pub return_origins: Vec<Origin>,
     /// The hash of the first platform key.
     pub admin_key: Option<SecretHash>,
+    /// Whose tokens are taken beside API keys.
+    pub issuer: Option<Issuer>,
+    /// Proxies that are believed when they say for whom they ask.
+    pub trusted_proxies: Vec<IpNet>,
     /// The company's own workspace.
     pub bot_token: Option<Token>,
     /// The product's Bolt app that gets everything.
@@ -38,6 +43,21 @@ pub struct Settings {
     pub ops_webhook: Option<SecretString>,
     /// Limits that tests bring nearer.
     pub tuning: Tuning,
+}
+
+/// The issuer of the product's own tokens (JWTs): an OpenID provider, Clerk among them.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    /// Its `iss`, as it stands in tokens; a URL.
+    pub issuer: String,
+    /// Audiences (`aud`) of which a token must name one; none: not looked at.
+    pub audience: Vec<String>,
+    /// Parties (`azp`) of which a token must name one; none: not looked at.
+    pub parties: Vec<String>,
+    /// The claim that names the tenant; `None`: Clerk's.
+    pub tenant_claim: Option<String>,
+    /// Whether orgs that are not known yet become tenants.
+    pub provision: bool,
 }
 
 /// Whether workspaces can be connected.

@@ -1,5 +1,10 @@
 //! Who is calling, and whose data this is. The one door: a handler never reads a credential itself.
 
+pub(crate) mod address;
+mod claims;
+mod credential;
+mod failures;
+mod issuer;
 mod session;
 
 use std::sync::Arc;
@@ -7,13 +12,14 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
-use subtle::ConstantTimeEq;
-use tautline_core::SecretHash;
-use tautline_core::access::{ApiKey, Caller, Scope, key_holder};
-use tautline_core::{StoreResult, TenantId, Timestamp, limits};
+use tautline_core::TenantId;
+use tautline_core::access::{Caller, Scope};
 
 use crate::app::App;
-use crate::error::{ApiError, ApiResult, chain};
+use crate::error::{ApiError, ApiResult};
+pub(crate) use credential::{Refused, caller};
+pub(crate) use failures::Failures;
+pub(crate) use issuer::Issuer;
 pub(crate) use session::{SignedIn, Submitted};
 
 /// Names the tenant in whose place a platform key acts.
@@ -119,41 +125,6 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim()).filter(|key| !key.is_empty())
 }
 
-/// Whose key this is, if anybody's.
-pub(crate) async fn caller(app: &App, key: &str) -> StoreResult<Option<Caller>> {
-    let hash = SecretHash::of(key);
-    // Hashes are compared, so the time taken tells nothing of the key.
-    if app.settings.admin_key.is_some_and(|admin| admin.0.ct_eq(&hash.0).into()) {
-        let name = "the platform's first key".to_owned();
-        return Ok(Some(Caller {
-            tenant: None,
-            scopes: Scope::ALL.to_vec(),
-            name,
-            key: None,
-            expires_at: None,
-        }));
-    }
-    let now = app.clock.now();
-    let key = app.store.key(hash).await?.filter(|key| key.expires_at.is_none_or(|end| now < end));
-    let Some(key) = key else { return Ok(None) };
-    note_use(app, &key, now);
-    let ApiKey { id, tenant, scopes, expires_at, .. } = key;
-    Ok(Some(Caller { tenant, scopes, name: key_holder(id), key: Some(id), expires_at }))
-}
-
-/// Beside the call: nobody waits for it, and now and then is enough.
-fn note_use(app: &App, key: &ApiKey, now: Timestamp) {
-    if key.last_used_at.is_some_and(|at| now.since(at) < limits::KEY_USE_NOTED) {
-        return;
-    }
-    let (store, id) = (app.store.clone(), key.id);
-    app.tasks.spawn(async move {
-        if let Err(error) = store.key_used(id, now).await {
-            tracing::warn!(key = %id, error = %chain(&error), "it is not on record that a key was used");
-        }
-    });
-}
-
 impl FromRequestParts<Arc<App>> for Anyone {
     type Rejection = ApiError;
 
@@ -166,8 +137,8 @@ impl FromRequestParts<Arc<App>> for Anyone {
                 None => "the gateway's operator: set TAUTLINE_ADMIN_KEY, the first key",
             })
         };
-        let key = bearer(&parts.headers).ok_or_else(|| unauthorized("this needs an API key"))?;
-        let caller = caller(app, key).await?.ok_or_else(|| unauthorized("this API key is unknown"))?;
+        let key = bearer(&parts.headers).ok_or_else(|| unauthorized("this needs an API key or a token"))?;
+        let caller = caller(app, key, address::of(parts, &app.settings.trusted_proxies)).await?;
         let named = parts
             .headers
             .get(TENANT_HEADER)

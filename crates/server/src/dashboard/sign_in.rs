@@ -1,12 +1,13 @@
 //! Signing in with an API key, and signing out.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Form;
 use axum::extract::State;
 use axum::extract::rejection::FormRejection;
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tautline_core::access::Caller;
@@ -15,7 +16,8 @@ use tautline_core::{SecretHash, TenantId, limits, new_secret};
 
 use super::HOME;
 use crate::app::App;
-use crate::auth::{self, SignedIn, Submitted};
+use crate::auth::address::{self, Peer};
+use crate::auth::{self, Refused, SignedIn, Submitted};
 use crate::cookie;
 use crate::error::{ApiError, ApiQuery, ApiResult, chain};
 use crate::page::{PageError, render_leading_to};
@@ -73,12 +75,14 @@ fn page(app: &App, status: StatusCode, page: SignIn) -> Response {
 
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     form: Result<Form<Key>, FormRejection>,
 ) -> Response {
     let Ok(Form(key)) = form else { return asked(&app, None) };
     let (tenant, return_to) = (key.tenant.clone(), key.return_to.clone());
-    match try_submit(&app, &headers, key).await {
+    let from = address::from(peer.map(|Extension(peer)| peer), &headers, &app.settings.trusted_proxies);
+    match try_submit(&app, &headers, from, key).await {
         Ok(response) => response,
         Err(error) if error.status().is_server_error() => PageError::from(error).into_response(),
         Err(error) => {
@@ -89,21 +93,23 @@ pub(super) async fn submit(
     }
 }
 
-async fn try_submit(app: &App, headers: &HeaderMap, form: Key) -> ApiResult<Response> {
+async fn try_submit(app: &App, headers: &HeaderMap, from: Option<IpAddr>, form: Key) -> ApiResult<Response> {
     // Another site must not sign somebody in to its own tenant. (There is no session yet to tie a token to.)
     if is_from_elsewhere(app, headers) {
         let error = "This form was sent from another site.";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "form_refused", error).fix("Send it from here."));
     }
-    let caller = auth::caller(app, form.key.trim()).await?.ok_or_else(|| {
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "This key is unknown.")
-            .fix("A key begins with tl_; whoever runs this gateway makes them.")
+    let caller = auth::caller(app, form.key.trim(), from).await.map_err(|refused| match refused {
+        Refused::Unknown => ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "This key is unknown.")
+            .fix("A key begins with tl_; whoever runs this gateway makes them."),
+        refused => refused.into(),
     })?;
     let tenant = tenant(app, &caller, form.tenant.trim()).await?;
     let (now, secret) = (app.clock.now(), new_secret(app.rng.as_ref()));
-    // Never longer than the key.
+    // Never longer than the key. A token of the issuer's lives for a minute or so, and is posted once.
     let end = now.after(limits::SESSION);
-    let expires_at = caller.expires_at.map_or(end, |key_ends| key_ends.min(end));
+    let key_ends = caller.expires_at.filter(|_| caller.key.is_some());
+    let expires_at = key_ends.map_or(end, |key_ends| key_ends.min(end));
     let session = Session { tenant, scopes: caller.scopes, name: caller.name, key: caller.key, expires_at };
     app.store.session_store(session, SecretHash::of(&secret), now).await?;
     let target = return_path(app, &form.return_to);
@@ -115,10 +121,16 @@ async fn try_submit(app: &App, headers: &HeaderMap, form: Key) -> ApiResult<Resp
 fn is_from_elsewhere(app: &App, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin")) {
+        // The product's own pages post the token of whoever is signed in there.
+        (_, Some(origin)) if is_allowed(app, origin) => false,
         (Some(site), _) => site != "same-origin" && site != "none",
         (None, None | Some("null")) => false,
         (None, Some(origin)) => origin != app.settings.public_url.origin().ascii_serialization(),
     }
+}
+
+fn is_allowed(app: &App, origin: &str) -> bool {
+    app.settings.return_origins.iter().any(|allowed| allowed.ascii_serialization() == origin)
 }
 
 /// A session is always within one tenant, even of somebody who may see all.

@@ -1,16 +1,18 @@
-//! The only ways out: to Slack, and to the product's endpoints.
+//! The only ways out: to Slack, to the product's endpoints, and to the issuer of its tokens.
 //!
 //! Neither follows redirects, uses the environment's proxies, waits without limit or reads without limit.
 
 mod address;
 mod endpoints;
 mod guard;
+mod issuer;
 mod slack;
 mod standard;
 
 pub(crate) use address::Address;
 pub(crate) use endpoints::EndpointClient;
 pub use guard::names_metadata;
+pub(crate) use issuer::{IssuerClient, IssuerError};
 pub(crate) use slack::{CallError, Reply, SlackClient, bearer, is_slacks};
 pub(crate) use standard::StandardSecret;
 

@@ -61,7 +61,7 @@ pub(super) async fn broken(app: &App, tenant: &TenantId, installation: Installat
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "nobody was alerted of a broken installation")
+                tracing::warn!(error = %chain(&error), "nobody was alerted of a broken installation");
             }
         }
     }

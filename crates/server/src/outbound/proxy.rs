@@ -1,8 +1,10 @@
 //! The Web API proxy: any official Slack SDK, pointed here with a gateway key in place of a token, works, and
 //! never holds a Slack token. The token is put in; everything else stays as it came.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -18,6 +20,7 @@ use super::refusal::{SlackShaped, refusal, unavailable};
 use super::standing::acting_for;
 use crate::app::App;
 use crate::auth;
+use crate::auth::address::{self, Peer};
 use crate::egress::{bearer, describe};
 use crate::installations::acting::Verdict;
 
@@ -47,9 +50,11 @@ pub(crate) async fn proxy_get(
     State(app): State<Arc<App>>,
     method: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Response {
-    let call = Call::new(Method::GET, method, query, headers);
+    let from = from(&app, peer, &headers);
+    let call = Call::new(Method::GET, method, query, headers, from);
     call.pass(&app, Body::empty()).await.unwrap_or_else(IntoResponse::into_response)
 }
 
@@ -69,11 +74,17 @@ pub(crate) async fn proxy_post(
     State(app): State<Arc<App>>,
     method: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let call = Call::new(Method::POST, method, query, headers);
+    let from = from(&app, peer, &headers);
+    let call = Call::new(Method::POST, method, query, headers, from);
     call.pass(&app, body).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+fn from(app: &App, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> Option<IpAddr> {
+    address::from(peer.map(|Extension(peer)| peer), headers, &app.settings.trusted_proxies)
 }
 
 struct Call {
@@ -81,6 +92,7 @@ struct Call {
     method: String,
     query: Option<String>,
     headers: HeaderMap,
+    from: Option<IpAddr>,
 }
 
 impl Call {
@@ -90,15 +102,16 @@ impl Call {
         method: Result<Path<String>, PathRejection>,
         query: Option<String>,
         headers: HeaderMap,
+        from: Option<IpAddr>,
     ) -> Self {
-        Self { verb, method: method.map(|Path(method)| method).unwrap_or_default(), query, headers }
+        Self { verb, method: method.map(|Path(method)| method).unwrap_or_default(), query, headers, from }
     }
 
     async fn pass(self, app: &Arc<App>, body: Body) -> Result<Response, SlackShaped> {
         self.may_pass()?;
         // Before anything is read: a caller without a key is not worth the memory. (A key in the body is.)
         let early = match auth::bearer(&self.headers) {
-            Some(key) => Some(acting_for(app, key, &self.headers).await?),
+            Some(key) => Some(acting_for(app, key, &self.headers, self.from).await?),
             None => None,
         };
         let body = to_bytes(body, limits::PROXY_BODY_BYTES).await;
@@ -109,7 +122,7 @@ impl Call {
         let key = key.ok_or_else(|| refusal("not_authed", "send a gateway key in place of a Slack token"))?;
         let acting = match early {
             Some(acting) => acting,
-            None => acting_for(app, &key, &self.headers).await?,
+            None => acting_for(app, &key, &self.headers, self.from).await?,
         };
         // Bodies come in more shapes than anybody can list; what still holds the key does not leave.
         let bare = key.split('.').next().unwrap_or(&key).as_bytes();

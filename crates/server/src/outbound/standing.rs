@@ -1,5 +1,6 @@
 //! From a gateway key to whom it stands for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -20,13 +21,13 @@ pub(super) async fn acting_for(
     app: &Arc<App>,
     credential: &str,
     headers: &HeaderMap,
+    from: Option<IpAddr>,
 ) -> Result<Acting, SlackShaped> {
     let (key, place) = match credential.split_once('.') {
         Some((key, place)) => (key, Some(place)),
         None => (credential, None),
     };
-    let caller = auth::caller(app, key).await?;
-    let caller = caller.ok_or_else(|| refusal("invalid_auth", "this gateway key is unknown"))?;
+    let caller = auth::caller(app, key, from).await?;
     if !caller.may(Scope::Send) {
         return Err(refusal("missing_scope", "this gateway key lacks the scope \"send\""));
     }

@@ -1,16 +1,17 @@
 //! What `tautline serve` is told by its environment.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
 use tautline_server::core::SecretHash;
 use tautline_server::core::{SystemRng, limits};
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::slack::{Token, oauth, scopes};
-use tautline_server::{CALLBACK_PATH, Forward, OAuth, Settings, Tuning, names_metadata};
+use tautline_server::{CALLBACK_PATH, Forward, Issuer, OAuth, Settings, Tuning, names_metadata};
 use tautline_store::Keyring;
 use url::Url;
 
@@ -87,6 +88,8 @@ impl GatewayConfig {
             redirect_uri: redirect_uri(environment, &public_url, p),
             return_origins: return_origins(environment, p),
             admin_key: admin_key(environment, p),
+            issuer: issuer(environment, p),
+            trusted_proxies: trusted_proxies(environment, p),
             bot_token: environment.secret("SLACK_BOT_TOKEN", p).map(Token::new),
             forward: forward(environment, &mut off, p),
             ops_webhook: ops_webhook(environment, p),
@@ -172,6 +175,53 @@ fn return_origins(environment: &Environment, problems: &mut Problems) -> Vec<url
         }
     };
     list.split(',').map(str::trim).filter(|text| !text.is_empty()).filter_map(&mut origin).collect()
+}
+
+/// Whose tokens are taken beside API keys.
+fn issuer(environment: &Environment, problems: &mut Problems) -> Option<Issuer> {
+    let url = url(environment, "TAUTLINE_AUTH_ISSUER", problems);
+    let mut list = |name: &str| {
+        let list = environment.get(name, problems).unwrap_or_default();
+        list.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (audience, parties) = (list("TAUTLINE_AUTH_AUDIENCE"), list("TAUTLINE_AUTH_PARTIES"));
+    let tenant_claim = environment.get("TAUTLINE_AUTH_TENANT_CLAIM", problems);
+    let provision = match environment.get("TAUTLINE_AUTH_PROVISION", problems).as_deref() {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(_) => {
+            problems.add("TAUTLINE_AUTH_PROVISION is neither 0 nor 1");
+            false
+        }
+    };
+    let url = url?;
+    let is_local = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(v4)) => v4.is_loopback(),
+        Some(url::Host::Ipv6(v6)) => v6.is_loopback(),
+        None => false,
+    };
+    if url.scheme() != "https" && !is_local {
+        problems.add("TAUTLINE_AUTH_ISSUER is not https: whoever is on the way could give us other keys");
+    }
+    // As it was written: tokens are compared with it letter by letter.
+    let issuer = environment.get("TAUTLINE_AUTH_ISSUER", problems)?;
+    Some(Issuer { issuer, audience, parties, tenant_claim, provision })
+}
+
+/// Addresses and networks.
+fn trusted_proxies(environment: &Environment, problems: &mut Problems) -> Vec<IpNet> {
+    let list = environment.get("TAUTLINE_TRUSTED_PROXIES", problems).unwrap_or_default();
+    let mut network = |text: &str| {
+        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        if network.is_none() {
+            problems.add(format!(
+                "TAUTLINE_TRUSTED_PROXIES has {text:?}, which is no address or network such as 10.0.0.0/8"
+            ));
+        }
+        network
+    };
+    list.split(',').map(str::trim).filter(|text| !text.is_empty()).filter_map(&mut network).collect()
 }
 
 fn admin_key(environment: &Environment, problems: &mut Problems) -> Option<SecretHash> {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{ADMIN_KEY, Address, ENCRYPTION_KEYS, Gateway, GatewaySetup};
+use crate::support::issuer::{SigningKey, TokenIssuer};
+use crate::support::{ADMIN_KEY, Address, ENCRYPTION_KEYS, Gateway, GatewaySetup, http};
 
 /// What a route asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +70,12 @@ const ROUTES: [(&str, &str, Asks); 42] = [
     ("post", "/slack/commands", Nothing),
 ];
 
+fn at(gateway: &Gateway, path: &str) -> String {
+    // Whatever an id would look like, nobody may learn whether it is one.
+    let path = path.replace("{id}", "x").replace("{secret}", "x").replace("{method}", "chat.postMessage");
+    format!("{}{path}", gateway.url)
+}
+
 async fn ask(
     gateway: &Gateway,
     route: (&str, &str),
@@ -111,7 +118,11 @@ async fn every_route_is_listed_with_what_it_asks_for() {
 
 #[tokio::test]
 async fn no_route_opens_to_a_credential_that_is_missing_forged_or_for_something_else() {
-    let gateway = GatewaySetup::bare(Address::new())
+    let address = Address::new();
+    let (issuer, signs) = (TokenIssuer::start(address).await, SigningKey::es256());
+    issuer.publish(&[signs.public("k1")]);
+    let gateway = GatewaySetup::bare(address)
+        .with("TAUTLINE_AUTH_ISSUER", &issuer.url)
         .with("SLACK_CLIENT_ID", "1.2")
         .with("SLACK_CLIENT_SECRET", "client-secret")
         .with("SLACK_SIGNING_SECRET", "signing-secret")
@@ -123,6 +134,14 @@ async fn no_route_opens_to_a_credential_that_is_missing_forged_or_for_something_
         let others = ["read", "send", "manage"].into_iter().filter(|each| *each != scope).collect::<Vec<_>>();
         key(&gateway, tenant, &others).await
     };
+    let claims =
+        |iss: &str, org: Value| json!({ "iss": iss, "sub": "user_1", "exp": 4_000_000_000_i64, "o": org });
+    let admin = json!({ "id": "acme", "rol": "admin" });
+    let of_another = signs.token(Some("k1"), &claims("https://another.example.com", admin.clone()));
+    let by_another = SigningKey::es256().token(Some("k1"), &claims(&issuer.url, admin.clone()));
+    let without_org = signs.token(Some("k1"), &claims(&issuer.url, Value::Null));
+    let of_globex = signs.token(Some("k1"), &claims(&issuer.url, json!({ "id": "globex", "rol": "admin" })));
+    let ended = "tautline_session=of-yesterday";
     for (method, path, asks) in ROUTES {
         let (route, name) = ((method, path), format!("{method} {path}"));
         let (Platform(scope) | Scope(scope)) = asks else { continue };
@@ -130,6 +149,21 @@ async fn no_route_opens_to_a_credential_that_is_missing_forged_or_for_something_
             let (status, said) = ask(&gateway, route, forged, Some("acme")).await;
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{name} with {forged:?}: {said}");
         }
+        for (token, wanted) in [
+            (&of_another, StatusCode::UNAUTHORIZED),
+            (&by_another, StatusCode::UNAUTHORIZED),
+            (&without_org, StatusCode::FORBIDDEN),
+            (
+                &of_globex,
+                if matches!(asks, Platform(_)) { StatusCode::FORBIDDEN } else { StatusCode::NOT_FOUND },
+            ),
+        ] {
+            let (status, said) = ask(&gateway, route, Some(token), Some("acme")).await;
+            assert_eq!(status, wanted, "{name} with a token: {said}");
+        }
+        let with_cookie = http().request(method.to_uppercase().parse().unwrap(), at(&gateway, path));
+        let status = with_cookie.header("cookie", ended).send().await.unwrap().status();
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{name} with a session that ended");
         let (tenant, admin_for) =
             if matches!(asks, Platform(_)) { (None, None) } else { (Some("acme"), Some("acme")) };
         let (status, said) = ask(&gateway, route, Some(&lacking(scope, tenant).await), None).await;

@@ -2,13 +2,13 @@
 //! The server runs in the test's own process here, so that the night is one of the clock alone.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tautline_server::core::{Clock, Store, SystemClock, SystemRng, Timestamp};
+use tautline_server::core::{Clock as _, Store, SystemRng, Timestamp};
 use tautline_server::slack::signing::{SIGNATURE_HEADER, SigningSecret, TIMESTAMP_HEADER};
 use tautline_server::{Ports, Server, Settings, Tuning};
 use tautline_store::postgres::PostgresOptions;
@@ -19,25 +19,10 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::inside::{self, Gate};
+use crate::support::inside::{self, Gate, Moved};
 use crate::support::{
     ADMIN_KEY, Address, OK, Received, Receiver, Reply, SIGNING_SECRET, eventually, http, response,
 };
-
-/// A clock that the test moves.
-struct Moved(AtomicI64);
-
-impl Clock for Moved {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl Moved {
-    fn by(&self, duration: Duration) {
-        self.0.fetch_add(i64::try_from(duration.as_micros()).unwrap(), Ordering::SeqCst);
-    }
-}
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -63,7 +48,7 @@ impl Scene {
 
     async fn on(postgres: bool) -> Self {
         let (address, data, rng) = (Address::new(), tempfile::tempdir().unwrap(), Arc::new(SystemRng));
-        let clock = Arc::new(Moved(AtomicI64::new(SystemClock.now().as_micros())));
+        let clock = Moved::from_now();
         let vault = Arc::new(Keyring::single("test", [7; 32], rng.clone()));
         let gate = Arc::new(Gate::default());
         let store: Arc<dyn Store> = if postgres {

@@ -36,4 +36,5 @@ mod story;
 mod support;
 mod syncs;
 mod tenancy;
+mod tokens;
 mod upkeep;

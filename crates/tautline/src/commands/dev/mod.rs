@@ -139,6 +139,8 @@ fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&
         redirect_uri: below(public_url, CALLBACK_PATH.trim_start_matches('/')),
         return_origins: Vec::new(),
         admin_key: Some(SecretHash::of(&data.admin_key())),
+        issuer: None,
+        trusted_proxies: Vec::new(),
         bot_token: None,
         forward: forward.map(|url| Forward { url: url.clone(), secret: data.forward_secret() }),
         ops_webhook: None,

@@ -111,3 +111,26 @@ fn a_redirect_uri_that_is_no_plain_path_is_refused() {
         assert!(said.contains("SLACK_REDIRECT_URI"), "{path}: {said}");
     }
 }
+
+#[test]
+fn an_issuer_is_taken_letter_by_letter_and_only_over_tls() {
+    let issuer = read(&[
+        ("TAUTLINE_AUTH_ISSUER", "https://clerk.example.com"),
+        ("TAUTLINE_AUTH_PARTIES", "https://app.example.com, https://admin.example.com"),
+        ("TAUTLINE_AUTH_PROVISION", "1"),
+    ]);
+    let issuer = issuer.settings.issuer.unwrap();
+    assert_eq!(issuer.issuer, "https://clerk.example.com", "without a slash that its tokens do not have");
+    assert_eq!((issuer.parties.len(), issuer.audience.len(), issuer.provision), (2, 0, true));
+    assert!(wrong(&[("TAUTLINE_AUTH_ISSUER", "http://clerk.example.com")]).contains("not https"));
+    assert!(read(&[("TAUTLINE_AUTH_ISSUER", "http://localhost:9000")]).settings.issuer.is_some());
+    assert!(wrong(&[("TAUTLINE_AUTH_PROVISION", "yes")]).contains("neither 0 nor 1"));
+    assert!(read(&[]).settings.issuer.is_none());
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let trusted = read(&[("TAUTLINE_TRUSTED_PROXIES", "10.0.0.0/8, 192.0.2.7,2001:db8::/32")]);
+    assert_eq!(trusted.settings.trusted_proxies.len(), 3);
+    assert!(wrong(&[("TAUTLINE_TRUSTED_PROXIES", "proxy.internal")]).contains("proxy.internal"));
+}

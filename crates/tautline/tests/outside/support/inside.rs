@@ -1,8 +1,10 @@
 //! For tests whose server runs in their own process: where a commit has to stall, or the clock to be moved.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
-use tautline_server::core::SecretHash;
+use tautline_server::core::{Clock, SecretHash, SystemClock, Timestamp};
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::{OAuth, Settings, Tuning};
 use tautline_store::sqlite::CommitGate;
@@ -39,6 +41,25 @@ impl Gate {
     }
 }
 
+/// A clock that the test moves.
+pub struct Moved(AtomicI64);
+
+impl Clock for Moved {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl Moved {
+    pub fn from_now() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(SystemClock.now().as_micros())))
+    }
+
+    pub fn by(&self, duration: Duration) {
+        self.0.fetch_add(i64::try_from(duration.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
 /// A gateway at port 8080 whose every request is home's, and whose Slack is nowhere.
 pub fn settings(address: Address, tuning: Tuning) -> Settings {
     let url = address.url(8080);
@@ -52,6 +73,8 @@ pub fn settings(address: Address, tuning: Tuning) -> Settings {
         redirect_uri: format!("{url}/callback").parse().unwrap(),
         return_origins: Vec::new(),
         admin_key: Some(SecretHash::of(ADMIN_KEY)),
+        issuer: None,
+        trusted_proxies: Vec::new(),
         bot_token: None,
         forward: None,
         ops_webhook: None,

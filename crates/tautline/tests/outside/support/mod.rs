@@ -4,6 +4,7 @@ mod address;
 mod chromium;
 mod gateway;
 pub mod inside;
+pub mod issuer;
 mod people;
 mod process;
 mod receiver;

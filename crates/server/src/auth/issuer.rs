@@ -1,0 +1,168 @@
+//! Tokens (JWTs) of the one configured issuer: whose key signed them, and whether they count.
+//!
+//! The issuer's keys are fetched when a token needs one that is not known, at most every half minute, so that nobody makes us ask
+//! by naming keys that there are not. What was fetched is used for ten minutes, and on when the issuer cannot be asked.
+
+use std::sync::Arc;
+
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde_json::Value;
+use tautline_core::{Timestamp, limits};
+use tokio::sync::Mutex;
+use url::Url;
+
+use super::claims::{self, Person, Unfit};
+use crate::egress::{IssuerClient, IssuerError};
+use crate::settings;
+
+/// What signs, and nothing else: neither secrets that could be public keys, nor nothing at all.
+const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
+
+/// The issuer, and its keys as they were last seen.
+pub(crate) struct Issuer {
+    settings: settings::Issuer,
+    client: IssuerClient,
+    keys: Mutex<Keys>,
+}
+
+#[derive(Default)]
+struct Keys {
+    set: Arc<Vec<Jwk>>,
+    fetched_at: Option<Timestamp>,
+    /// When the last try began, however it ended.
+    asked_at: Option<Timestamp>,
+}
+
+/// Why a token does not count.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    #[error("this token cannot be read")]
+    Unreadable,
+    #[error("tokens are signed with RS256 or ES256, and this one is not")]
+    Algorithm,
+    #[error("this token was signed by nobody we know")]
+    Signature,
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error("the issuer's keys cannot be fetched")]
+    Keys(#[source] IssuerError),
+}
+
+impl Issuer {
+    pub(crate) fn new(settings: settings::Issuer) -> reqwest::Result<Self> {
+        Ok(Self { settings, client: IssuerClient::new()?, keys: Mutex::default() })
+    }
+
+    /// Whether a credential looks like a token at all; API keys have no dots.
+    pub(crate) fn could_be(credential: &str) -> bool {
+        credential.split('.').count() == 3
+    }
+
+    /// Whether orgs become tenants that are not known yet.
+    pub(crate) fn provisions(&self) -> bool {
+        self.settings.provision
+    }
+
+    /// Whose token this is, if it counts now.
+    pub(super) async fn person(&self, token: &str, now: Timestamp) -> Result<Person, TokenError> {
+        if token.len() > limits::TOKEN_BYTES {
+            return Err(TokenError::Unreadable);
+        }
+        let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Unreadable)?;
+        if !ALGORITHMS.contains(&header.alg) {
+            return Err(TokenError::Algorithm);
+        }
+        // Before anything is fetched: whoever's token is not of our issuer makes us ask nobody.
+        let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(token);
+        let claims = claims.map_err(|_| TokenError::Unreadable)?.claims;
+        let person = claims::read(&claims, &self.settings, now)?;
+        let key = self.key(header.kid.as_deref(), header.alg, now).await?.ok_or(TokenError::Signature)?;
+        let key = DecodingKey::from_jwk(&key).map_err(|_| TokenError::Signature)?;
+        let mut only_the_signature = Validation::new(header.alg);
+        // The claims were read already, by our own clock.
+        only_the_signature.validate_exp = false;
+        only_the_signature.validate_nbf = false;
+        only_the_signature.validate_aud = false;
+        only_the_signature.required_spec_claims.clear();
+        jsonwebtoken::decode::<Value>(token, &key, &only_the_signature).map_err(|_| TokenError::Signature)?;
+        Ok(person)
+    }
+
+    /// The key of that name. A token without one is signed with the only key there is.
+    async fn key(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+        now: Timestamp,
+    ) -> Result<Option<Jwk>, TokenError> {
+        // Held while the issuer is asked: whoever comes meanwhile wants the same answer.
+        let mut keys = self.keys.lock().await;
+        let found = find(&keys.set, kid, algorithm);
+        let is_old = keys.fetched_at.is_none_or(|at| now.since(at) >= limits::ISSUER_KEYS_LIFE);
+        let may_ask = keys.asked_at.is_none_or(|at| now.since(at) >= limits::ISSUER_KEYS_AGAIN);
+        if (found.is_some() && !is_old) || !may_ask {
+            return Ok(found);
+        }
+        keys.asked_at = Some(now);
+        match self.fetch().await {
+            Ok(set) => {
+                keys.set = Arc::new(set.keys);
+                keys.fetched_at = Some(now);
+                Ok(find(&keys.set, kid, algorithm))
+            }
+            Err(error) if found.is_some() => {
+                tracing::warn!(%error, "the issuer's keys cannot be fetched; going by those of before");
+                Ok(found)
+            }
+            Err(error) => Err(TokenError::Keys(error)),
+        }
+    }
+
+    /// By discovery; an issuer without it has its keys in the usual place.
+    async fn fetch(&self) -> Result<JwkSet, IssuerError> {
+        #[derive(Deserialize)]
+        struct Discovered {
+            issuer: String,
+            jwks_uri: String,
+        }
+        let below = |path: &str| {
+            let base = self.settings.issuer.trim_end_matches('/');
+            Url::parse(&format!("{base}/.well-known/{path}")).expect("the issuer was read as a URL")
+        };
+        let discovered = self.client.get::<Discovered>(&below("openid-configuration")).await;
+        let keys = match discovered {
+            Ok(discovered) if discovered.issuer == self.settings.issuer => {
+                let keys = Url::parse(&discovered.jwks_uri).map_err(|_| IssuerError::Unreadable)?;
+                // Keys that come in the clear could be anybody's.
+                if keys.scheme() != below("").scheme() {
+                    return Err(IssuerError::Unreadable);
+                }
+                keys
+            }
+            Ok(_) => return Err(IssuerError::Another),
+            Err(_) => below("jwks.json"),
+        };
+        self.client.get::<JwkSet>(&keys).await
+    }
+}
+
+fn find(keys: &[Jwk], kid: Option<&str>, algorithm: Algorithm) -> Option<Jwk> {
+    use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve};
+    // A key signs in its own way only, whatever a token's header says.
+    let fits = |key: &&Jwk| match &key.algorithm {
+        AlgorithmParameters::RSA(_) => algorithm == Algorithm::RS256,
+        AlgorithmParameters::EllipticCurve(curve) => {
+            algorithm == Algorithm::ES256 && curve.curve == EllipticCurve::P256
+        }
+        _ => false,
+    };
+    match kid {
+        Some(kid) => keys.iter().filter(fits).find(|key| key.common.key_id.as_deref() == Some(kid)).cloned(),
+        None => match keys.iter().filter(fits).collect::<Vec<_>>().as_slice() {
+            [only] => Some((*only).clone()),
+            _ => None,
+        },
+    }
+}

@@ -120,6 +120,8 @@ pub struct NewInstallation {
     pub credentials: Vec<Credential>,
     /// The connect link it came by: used up in the same commit.
     pub link: Option<LinkId>,
+    /// Another program has its tokens as well: those without an end are left as they are.
+    pub is_shared: bool,
 }
 
 /// Slack's answer does not make an installation.
@@ -188,7 +190,7 @@ impl NewInstallation {
             let kind = CredentialKind::IncomingWebhook;
             credentials.push(Credential { kind, token: webhook.url, refresh_token: None, expires_at: None });
         }
-        Ok(Self { id, tenant, facts, credentials, link: None })
+        Ok(Self { id, tenant, facts, credentials, link: None, is_shared: false })
     }
 }
 

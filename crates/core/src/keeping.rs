@@ -97,17 +97,25 @@ pub struct UserErased {
     pub requests: u64,
     /// Messages whose content is gone.
     pub messages: u64,
+    /// Messages that are on their way, and left.
+    pub on_their_way: u64,
     /// Where the next part begins; `None` at the end.
     pub next: Option<ResealCursor>,
 }
 
-/// Whether a content names a user of Slack's: their id, not as a part of a longer word.
+/// Whether a content names a user of Slack's: their id, not as a part of a longer word. Contents are as they came: in forms
+/// (commands, interactions) what stands before an id is percent-encoded.
 pub fn names_user(content: &[u8], user: &str) -> bool {
     let word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-    let found = content.windows(user.len()).enumerate().filter(|(_, part)| *part == user.as_bytes());
-    found.into_iter().any(|(at, _)| {
+    let encoded = |at: usize| {
+        let before = at.checked_sub(3).and_then(|from| content.get(from..at));
+        matches!(before, Some([b'%', high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+    };
+    let found = content.windows(user.len().max(1)).enumerate();
+    let mut found = found.filter(|(_, part)| *part == user.as_bytes());
+    found.any(|(at, _)| {
         let before = at.checked_sub(1).and_then(|at| content.get(at));
-        !word(before) && !word(content.get(at + user.len()))
+        (!word(before) || encoded(at)) && !word(content.get(at + user.len()))
     })
 }
 
@@ -163,6 +171,8 @@ mod tests {
         assert!(names_user(b"user_id=U123&text=x", "U123"));
         assert!(names_user(b"<@U123> hello", "U123"));
         assert!(names_user(b"U123", "U123"));
+        assert!(names_user(b"payload=%7B%22user%22%3A%7B%22id%22%3A%22U123%22%7D%7D", "U123"), "a click");
+        assert!(names_user(b"text=hello+%3C%40U123%3E", "U123"), "a mention in a command");
         for other in ["{\"user\":\"U1234\"}", "XU123", "U12", ""] {
             assert!(!names_user(other.as_bytes(), "U123"), "{other}");
         }

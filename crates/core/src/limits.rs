@@ -90,14 +90,18 @@ pub const REFRESH_AHEAD: Duration = Duration::from_secs(2 * 60 * 60);
 pub const REFRESH_LEASE: Duration = Duration::from_secs(15);
 /// How often one looks for tokens that are due.
 pub const REFRESH_SWEEP: Duration = Duration::from_secs(1);
+/// How often one looks for tokens that an earlier version stored, and that would not be renewed.
+pub const REFRESH_RECONCILE: Duration = HOUR;
 /// Tokens that are renewed at once, of all that are due.
 pub const REFRESHING: usize = 8;
 /// The first pause, doubled from try to try, after an answer was lost; and the longest.
 pub const REFRESH_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5 * 60));
 /// The first pause after Slack refused to renew for a reason that is not the token's.
 pub const REFRESH_REFUSED: Duration = MINUTE;
-/// A token that ends within this time is renewed before it is used.
-pub const TOKEN_LEAST_LIFE: Duration = Duration::from_secs(30);
+/// What a proxied answer is looked into for Slack's word about the token: refusals are short.
+pub const REFUSAL_BYTES: usize = 2048;
+/// A token that ends within this time is renewed before it is used: Slack would hardly get it in time.
+pub const TOKEN_LEAST_LIFE: Duration = Duration::from_secs(2);
 
 /// The time between two messages of one lane: what Slack allows a channel.
 pub const LANE_PACE: Duration = Duration::from_secs(1);
@@ -151,6 +155,14 @@ pub const DASHBOARD_LINK: Duration = Duration::from_secs(10 * 60);
 pub const FAILURES_PER_MINUTE: u32 = 300;
 /// Addresses and credentials whose failures of a minute are counted; some 16 bytes each. Beyond them nothing is counted anew.
 pub const FAILURES_KNOWN: usize = 100_000;
+/// Codes of installs without a state that are redeemed at once: anybody can bring one.
+pub const PARKING: usize = 4;
+/// How far the issuer's clock may be from ours.
+pub const ISSUER_SKEW: Duration = Duration::from_secs(30);
+/// A user id of Slack's, with room to spare.
+pub const SLACK_USER_BYTES: usize = 32;
+/// How long it is said that Slack held events back: Slack counts by the hour.
+pub const RATE_LIMIT_SAID: Duration = HOUR;
 /// A token of the product's issuer.
 pub const TOKEN_BYTES: usize = 16 * 1024;
 /// How long the issuer's keys are used before they are looked at again.

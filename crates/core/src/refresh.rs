@@ -24,7 +24,8 @@ pub enum Rotation {
     Endless,
     /// It expires, and is renewed before it does.
     Rotating,
-    /// It has no end, and that stays so: it is the company's own, or Slack does not exchange it.
+    /// It has no end, and that stays so: it is the company's own, another program has it as well, or Slack does not
+    /// exchange it.
     Kept,
     /// Slack renews it no more: the workspace has to be connected again.
     Ended,
@@ -140,6 +141,18 @@ pub enum RefreshNext {
     },
 }
 
+/// What became of putting it on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It is on record.
+    Done,
+    /// Somebody else is at the token by now. Whoever has a new pair waits how that ends: should Slack have ended the token,
+    /// the pair is the only good one.
+    Outrun,
+    /// Another token is in its place.
+    Replaced,
+}
+
 /// What follows an attempt that ended now.
 pub fn after(refresh: &Refresh, result: RefreshResult, now: Timestamp, rng: &dyn Rng) -> RefreshNext {
     let again = |wait: Duration, error: String| RefreshNext::Again { at: now.after(wait), error };
@@ -155,7 +168,8 @@ pub fn after(refresh: &Refresh, result: RefreshResult, now: Timestamp, rng: &dyn
         RefreshResult::NotReached(error) => again(doubled(limits::REFRESH_PAUSES.0), error),
         RefreshResult::Limited { retry_after } => {
             let wait = retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).min(limits::SLACK_RETRY_AFTER_MAX);
-            again(wait, "Slack asked to wait".to_owned())
+            let jitter = Duration::from_millis(rng.up_to(limits::REFRESH_REFUSED.as_millis() as u64));
+            again(wait + jitter, "Slack asked to wait".to_owned())
         }
         RefreshResult::Refused(error) if refresh.refresh_token.is_none() => match error.as_str() {
             // The first: an answer of Slack's was lost. The old token works until the new one is first used up.
@@ -194,10 +208,22 @@ pub trait Refreshes {
         leased_until: Timestamp,
     ) -> StoreResult<Leasing>;
 
-    /// Puts on record what follows, and gives the lease back. False: somebody else has taken the token since, or another one
-    /// is in its place; nothing was changed. Ended, a bot's token makes its installation broken in the same commit.
-    async fn refresh_settle(&self, refresh: &Refresh, next: RefreshNext, now: Timestamp)
-    -> StoreResult<bool>;
+    /// Puts on record what follows, and gives the lease back. Ended, a bot's token makes its installation broken in the same
+    /// commit; a new pair mends one that a later attempt took for ended.
+    async fn refresh_settle(
+        &self,
+        refresh: &Refresh,
+        next: RefreshNext,
+        now: Timestamp,
+    ) -> StoreResult<Settled>;
+
+    /// Sees to it that every token has its row: those that an earlier version stored have none. Looks at a part, tenant by
+    /// tenant, and says after which the next part begins; `None` at the end. Again is no harm.
+    async fn refresh_reconcile(
+        &self,
+        after: Option<TenantId>,
+        now: Timestamp,
+    ) -> StoreResult<Option<TenantId>>;
 
     /// Gives back all leases: nobody else serves this store, and whoever held them is gone.
     async fn refresh_reap(&self) -> StoreResult<()>;
@@ -268,7 +294,8 @@ mod tests {
     #[test]
     fn what_slack_asks_for_is_given() {
         let limited = RefreshResult::Limited { retry_after: Some(Duration::from_secs(42)) };
-        assert_eq!(wait_s(&after(&refresh(9, Some("xoxe")), limited, NOW, &SystemRng)), 42);
+        let wait = wait_s(&after(&refresh(9, Some("xoxe")), limited, NOW, &SystemRng));
+        assert!((42..=102).contains(&wait), "and not all of them at once: {wait}");
     }
 
     #[test]

@@ -11,8 +11,12 @@ use crate::{Rng, Timestamp, limits};
 pub enum SendResult {
     /// Slack has it.
     Sent(Posted),
-    /// Slack said no; the text is Slack's own word.
+    /// Slack said no, for good; the text is Slack's own word.
     Refused(String),
+    /// Slack said no, and will take it in minutes or hours.
+    Postponed(String),
+    /// Slack said no, with a word that we do not know.
+    Odd(String),
     /// Slack asks for patience.
     Limited {
         /// For how long, when it said.
@@ -72,7 +76,7 @@ impl SendResult {
     pub fn outcome(&self) -> SendOutcome {
         match self {
             Self::Sent(_) => SendOutcome::Sent,
-            Self::Refused(_) => SendOutcome::Refused,
+            Self::Refused(_) | Self::Postponed(_) | Self::Odd(_) => SendOutcome::Refused,
             Self::Limited { .. } => SendOutcome::Limited,
             Self::NotReached(_) => SendOutcome::NotReached,
             Self::Unknown(_) => SendOutcome::Unknown,
@@ -84,7 +88,11 @@ impl SendResult {
     pub fn error(&self) -> Option<String> {
         match self {
             Self::Sent(_) => None,
-            Self::Refused(error) | Self::NotReached(error) | Self::Unknown(error) => Some(error.clone()),
+            Self::Refused(error)
+            | Self::Postponed(error)
+            | Self::Odd(error)
+            | Self::NotReached(error)
+            | Self::Unknown(error) => Some(error.clone()),
             Self::Limited { retry_after: Some(wait) } => {
                 Some(format!("Slack asked to wait {} s", wait.as_secs()))
             }
@@ -113,6 +121,12 @@ pub enum SendNext {
 
 /// The waits before an attempt is repeated that did not reach Slack; the last goes on.
 const WAITS_S: [u64; 5] = [1, 5, 30, 120, 600];
+
+/// The waits after Slack said that it will take it later; the last goes on.
+const LATER_S: [u64; 4] = [60, 5 * 60, 15 * 60, 60 * 60];
+
+/// The waits after a word that we do not know; then it counts as a no for good.
+const ODD_S: [u64; 2] = [5, 60];
 
 /// Decides what follows attempt number `attempt` that ended at `now`.
 pub fn after(
@@ -143,12 +157,20 @@ pub fn after(
             let (least, most) = (limits::LANE_PACE, limits::SLACK_RETRY_AFTER_MAX);
             again(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).clamp(least, most))
         }
-        SendResult::NotReached(_) => {
-            let wait_s = WAITS_S[(attempt.saturating_sub(1) as usize).min(WAITS_S.len() - 1)];
-            // Lengthened a little, so that what failed together does not return together.
-            again(Duration::from_secs(wait_s) + Duration::from_millis(rng.up_to(wait_s * 200)))
-        }
+        SendResult::NotReached(_) => again(lengthened(nth(&WAITS_S, attempt), rng)),
+        SendResult::Postponed(_) => again(lengthened(nth(&LATER_S, attempt), rng)),
+        SendResult::Odd(_) if attempt as usize <= ODD_S.len() => again(lengthened(nth(&ODD_S, attempt), rng)),
+        SendResult::Odd(_) => settled(MessageState::Failed, Duration::ZERO),
     }
+}
+
+fn nth(waits_s: &[u64], attempt: u32) -> u64 {
+    waits_s[(attempt.saturating_sub(1) as usize).min(waits_s.len() - 1)]
+}
+
+/// A little, so that what failed together does not return together.
+fn lengthened(wait_s: u64, rng: &dyn Rng) -> Duration {
+    Duration::from_secs(wait_s) + Duration::from_millis(rng.up_to(wait_s * 200))
 }
 
 #[cfg(test)]
@@ -199,6 +221,19 @@ mod tests {
         let limited = SendResult::Limited { retry_after: Some(Duration::from_secs(7)) };
         let SendNext::Settled { lane_at, .. } = after(&limited, 1, NOW, soon, &SystemRng) else { panic!() };
         assert_eq!(lane_at.since(NOW).as_secs(), 7, "the next one waits all the same");
+    }
+
+    #[test]
+    fn what_works_again_later_waits_and_an_unknown_word_is_believed_the_third_time() {
+        let later = SendResult::Postponed("team_added_to_org".into());
+        for (attempt, wait_s) in [(1, 60), (4, 3600), (40, 3600)] {
+            assert!(wait(next(&later, attempt)) >= Duration::from_secs(wait_s), "{attempt}");
+        }
+        let odd = SendResult::Odd("made_up".into());
+        assert!(
+            wait(next(&odd, 1)) >= Duration::from_secs(5) && wait(next(&odd, 2)) >= Duration::from_secs(60)
+        );
+        assert_eq!(state(next(&odd, 3)), MessageState::Failed);
     }
 
     #[test]

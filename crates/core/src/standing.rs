@@ -1,8 +1,6 @@
 //! How an installation does: what the store knows of it, and what of that somebody should do something about. The API, the
 //! dashboard and alerts say the same, as all of them ask here.
 
-use std::time::Duration;
-
 use tautline_slack::scopes;
 
 use crate::event_share::Share;
@@ -60,7 +58,12 @@ pub fn problems(
     let mut found = Vec::new();
     if installation.health == Health::Broken {
         let word = standing.last_error.as_ref().map(|(word, _)| format!(" ({word})")).unwrap_or_default();
-        let text = format!("Slack does not take the bot's token any more{word}");
+        let bot = standing.tokens.iter().find(|token| token.kind == CredentialKind::Bot);
+        let lives = bot.filter(|bot| bot.rotation == Rotation::Ended).and_then(|bot| bot.expires_at);
+        let text = match lives.filter(|at| now < *at) {
+            Some(at) => format!("Slack renews the bot's token no more{word}: it ends at {at}"),
+            None => format!("Slack does not take the bot's token any more{word}"),
+        };
         found.push(Problem { code: "token_dead", text, fix: RECONNECT });
     }
     for token in &standing.tokens {
@@ -91,7 +94,7 @@ pub fn problems(
             fix: "connect the workspace again to grant them",
         });
     }
-    if installation.rate_limited_at.is_some_and(|at| now.since(at) < RATE_LIMIT_SAID) {
+    if installation.rate_limited_at.is_some_and(|at| now.since(at) < limits::RATE_LIMIT_SAID) {
         let text = "Slack holds events back: more than 30,000 in an hour".to_owned();
         found.push(Problem { code: "events_held_back", text, fix: "subscribe to fewer events" });
     }
@@ -107,11 +110,10 @@ pub fn problems(
     found
 }
 
-/// Slack counts by the hour.
-const RATE_LIMIT_SAID: Duration = Duration::from_secs(60 * 60);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tautline_slack::{AppId, TeamId};
 
     use super::*;

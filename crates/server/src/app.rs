@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use http::StatusCode;
 use tautline_core::endpoint::Endpoint;
 use tautline_core::event_share::EventShare;
 use tautline_core::{Clock, EndpointId, Rng, Store, StoreResult, Timestamp, Vault};
@@ -11,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::auth::{Failures, Issuer};
 use crate::dispatch::{self, Dispatcher};
 use crate::egress::SlackClient;
+use crate::error::{ApiError, ApiResult};
 use crate::installations::upkeep;
 use crate::metrics::Metrics;
 use crate::outbound::Sender;
@@ -39,6 +41,8 @@ pub(crate) struct App {
     pub(crate) issuer: Option<Issuer>,
     /// Wrong credentials of this minute.
     pub(crate) failures: Failures,
+    /// Places for installs without a state, while Slack is asked what they are.
+    pub(crate) parking: Semaphore,
     /// Work that a stopping server finishes.
     pub(crate) tasks: TaskTracker,
 }
@@ -75,6 +79,18 @@ impl App {
         if let Some(endpoint) = Arc::make_mut(&mut all).iter_mut().find(|endpoint| endpoint.id == id) {
             endpoint.health.disabled_at = Some(at);
         }
+    }
+
+    /// Does something to its end, in a task of its own: whoever asked for it may hang up, and what was begun must not be left
+    /// half done.
+    pub(crate) async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = ApiResult<T>> + Send + 'static,
+    ) -> ApiResult<T> {
+        self.tasks.spawn(work).await.unwrap_or_else(|_| {
+            let broken = ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something broke off");
+            Err(broken.fix("ask again; the log says more"))
+        })
     }
 
     /// Whether the product has any; the gateway's own does not count.

@@ -95,7 +95,14 @@ async fn try_install(app: &App, token: &Token) -> Result<Installed, Failure> {
     let bot =
         Credential { kind: CredentialKind::Bot, token: token.clone(), refresh_token: None, expires_at: None };
     let id = InstallationId::generate(now, app.rng.as_ref());
-    let new = NewInstallation { id, tenant: TenantId::home(), facts, credentials: vec![bot], link: None };
+    let new = NewInstallation {
+        id,
+        tenant: TenantId::home(),
+        facts,
+        credentials: vec![bot],
+        link: None,
+        is_shared: true,
+    };
     app.store.installation_store(new, now).await.map_err(|error| Failure::Passing(chain(&error)))
 }
 

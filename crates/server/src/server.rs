@@ -147,6 +147,7 @@ pub(crate) fn app(
         answers: Mutex::default(),
         issuer,
         failures: Failures::default(),
+        parking: Semaphore::new(limits::PARKING),
         tasks: TaskTracker::new(),
     })
 }

@@ -76,9 +76,8 @@ pub(crate) async fn decide(State(sim): State<Arc<Sim>>, Form(decision): Form<Dec
     } else {
         back.query_pairs_mut().append_pair("error", "access_denied");
     }
-    if !asked.state.is_empty() {
-        back.query_pairs_mut().append_pair("state", &asked.state);
-    }
+    // Also where there was none: then it is empty.
+    back.query_pairs_mut().append_pair("state", &asked.state);
     (StatusCode::FOUND, [(header::LOCATION, back.to_string())]).into_response()
 }
 

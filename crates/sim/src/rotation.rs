@@ -98,8 +98,11 @@ pub(crate) fn exchange(state: &mut State, token: &str, life_s: i64) -> Result<Va
     Ok(issue(state, &owner, Some(life_s), Some(hash)))
 }
 
-/// Ends all tokens that end at some time, now.
-pub(crate) fn expire(state: &mut State) -> usize {
+/// Ends all tokens that end at some time, now; and what renews them, if that is wanted.
+pub(crate) fn expire(state: &mut State, and_refresh: bool) -> usize {
+    if and_refresh {
+        state.world.refresh_tokens.clear();
+    }
     let ending = state.world.tokens.iter_mut().filter_map(|grant| grant.ends_at_s.as_mut());
     ending.map(|ends_at_s| *ends_at_s = 0).count()
 }

@@ -7,6 +7,7 @@
 //! What Slack sends is carried, not modelled: the few fields that decide where a request goes are read, the
 //! bytes stay as they came, and what is unknown passes through.
 
+pub mod errors;
 mod ids;
 pub mod incoming_webhook;
 pub mod message;

@@ -107,34 +107,6 @@ impl PostMessage {
     }
 }
 
-/// What somebody can do about one of Slack's refusals of a message.
-pub fn remedy(error: &str) -> Option<&'static str> {
-    Some(match error {
-        "channel_not_found" => "check the channel or user; if the channel is private, invite the app to it",
-        "not_in_channel" => "invite the app to the channel",
-        "is_archived" => "choose another channel: this one is archived",
-        "user_not_found" | "users_not_found" => "check the user: this workspace has none of that id",
-        "missing_scope" | "not_allowed_token_type" | "no_permission" => {
-            "connect the workspace again, to grant what is missing"
-        }
-        "invalid_auth"
-        | "account_inactive"
-        | "token_revoked"
-        | "not_authed"
-        | "token_expired"
-        | "the installation has no bot token" => "connect the workspace again: its token no longer works",
-        "restricted_action" | "restricted_action_read_only_channel" | "posting_to_channel_denied" => {
-            "ask an admin of the workspace: the app may not post there"
-        }
-        "no_text" => "give it text or blocks",
-        "invalid_blocks" | "invalid_blocks_format" | "msg_blocks_too_long" => {
-            "check the blocks in Slack's Block Kit Builder"
-        }
-        "msg_too_long" => "shorten the text",
-        _ => return None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::Token;
+use crate::errors::{self, Class};
 
 /// One call of a Web API method. Somebody else sends it; this says what. `Debug` shows no values: codes and refresh tokens
 /// are among them.
@@ -52,7 +53,7 @@ impl WebApiCall {
 
 /// Whether Slack's error says that the token will not work again. (`token_expired` does not: it is renewed.)
 pub fn is_dead_token(error: &str) -> bool {
-    ["invalid_auth", "account_inactive", "token_revoked", "team_disabled"].contains(&error)
+    errors::class(error) == Some(Class::DeadToken)
 }
 
 /// Whether Slack's answer to a refresh says that nothing will renew this token any more. What speaks of the app itself
@@ -67,15 +68,7 @@ pub fn may_have_been_done(refusal: &Refusal) -> bool {
     match refusal {
         Refusal::RateLimited { .. } => false,
         Refusal::Unreadable { .. } => true,
-        Refusal::Error(error) => matches!(
-            error.as_str(),
-            "internal_error"
-                | "fatal_error"
-                | "service_unavailable"
-                | "request_timeout"
-                | "messaging_processing_failed"
-                | "external_channel_migrating"
-        ),
+        Refusal::Error(error) => errors::class(error) == Some(Class::Unsure),
     }
 }
 

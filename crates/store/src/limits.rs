@@ -32,6 +32,8 @@ pub(crate) const REAP_BATCH: i64 = 500;
 pub(crate) const PART: i64 = 500;
 /// Rows that one part of sealing anew goes through: each may be of a megabyte.
 pub(crate) const RESEAL_PART: i64 = 50;
+/// [`tautline_core::limits::REFRESH_AHEAD`], as SQL counts.
+pub(crate) const REFRESH_AHEAD_US: i64 = tautline_core::limits::REFRESH_AHEAD.as_micros() as i64;
 /// How long something waits for one of PostgreSQL's connections: longer than Slack's requests can.
 pub(crate) const POSTGRES_ACQUIRE: Duration = Duration::from_secs(2);
 /// How long an answer of PostgreSQL's may take. The server itself gives a statement the same time.

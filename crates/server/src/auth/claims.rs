@@ -5,12 +5,10 @@
 
 use serde_json::Value;
 use tautline_core::access::Scope;
-use tautline_core::{TenantId, Timestamp};
+use tautline_core::{TenantId, Timestamp, limits};
 
 use crate::settings::Issuer;
 
-/// Clocks may be so far apart.
-const SKEW_S: i64 = 30;
 /// A subject in a name: what is longer is cut.
 const SUBJECT_CHARS: usize = 100;
 
@@ -60,11 +58,12 @@ pub(super) fn read(claims: &Value, issuer: &Issuer, now: Timestamp) -> Result<Pe
     if claims["iss"].as_str() != Some(issuer.issuer.as_str()) {
         return Err(Unfit::Issuer);
     }
+    let skew_s = limits::ISSUER_SKEW.as_secs() as i64;
     let (now_s, expires_s) = (now.as_secs(), seconds(&claims["exp"]).ok_or(Unfit::Endless)?);
-    if now_s >= expires_s.saturating_add(SKEW_S) {
+    if now_s >= expires_s.saturating_add(skew_s) {
         return Err(Unfit::Expired);
     }
-    if seconds(&claims["nbf"]).is_some_and(|from| now_s.saturating_add(SKEW_S) < from) {
+    if seconds(&claims["nbf"]).is_some_and(|from| now_s.saturating_add(skew_s) < from) {
         return Err(Unfit::NotYet);
     }
     if !issuer.audience.is_empty() && !texts(&claims["aud"]).any(|one| issuer.audience.contains(&one)) {

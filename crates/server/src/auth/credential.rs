@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use tautline_core::access::{ApiKey, Caller, Scope, key_holder};
 use tautline_core::{SecretHash, StoreError, StoreResult, Tenant, TenantId, Timestamp, limits};
 
-use super::claims::Person;
+use super::claims::{Person, Unfit};
 use super::issuer::{Issuer, TokenError};
 use crate::app::App;
 use crate::error::{ApiError, chain};
@@ -40,12 +40,17 @@ pub(crate) async fn caller(app: &App, credential: &str, from: Option<IpAddr>) ->
         _ => by_key(app, credential).await?.ok_or(Refused::Unknown),
     };
     found.map_err(|refused| match refused {
-        Refused::Unknown | Refused::Token(TokenError::Unreadable | TokenError::Signature) => {
-            match app.failures.count(from, credential, app.clock.now()) {
-                Some(wait) => Refused::TooMany { wait },
-                None => refused,
-            }
-        }
+        // A token that was good is no guess.
+        Refused::Unknown
+        | Refused::Token(
+            TokenError::Unreadable
+            | TokenError::Algorithm
+            | TokenError::Signature
+            | TokenError::Unfit(Unfit::Issuer | Unfit::Party | Unfit::Audience),
+        ) => match app.failures.count(from, credential, app.clock.now()) {
+            Some(wait) => Refused::TooMany { wait },
+            None => refused,
+        },
         refused => refused,
     })
 }

@@ -41,6 +41,10 @@ impl Failures {
         let keys = [address.map(|address| self.key(&network(address))), Some(self.key(&credential))];
         let mut is_over = false;
         for key in keys.into_iter().flatten() {
+            // Whoever is over brings no more credentials onto the list: its room is everybody's.
+            if is_over {
+                break;
+            }
             let has_room = minute.counts.len() < limits::FAILURES_KNOWN;
             let count = match minute.counts.get_mut(&key) {
                 Some(count) => count,
@@ -52,6 +56,16 @@ impl Failures {
         }
         let left_us = (number + 1) * MINUTE_US - now.as_micros();
         is_over.then(|| Duration::from_micros(u64::try_from(left_us).unwrap_or(0)))
+    }
+
+    /// Whether an address has failed too often within this minute.
+    pub(crate) fn is_over(&self, address: Option<IpAddr>, now: Timestamp) -> bool {
+        let minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = address.map(|address| self.key(&network(address)));
+        minute.number == now.as_micros().div_euclid(MINUTE_US)
+            && key.is_some_and(|key| {
+                minute.counts.get(&key).is_some_and(|count| *count > limits::FAILURES_PER_MINUTE)
+            })
     }
 
     fn key(&self, what: &impl Hash) -> u64 {

@@ -114,8 +114,12 @@ fn require(caller: Caller, scope: Scope) -> ApiResult<Caller> {
         return Ok(caller);
     }
     let scope = scope.as_str();
-    Err(ApiError::new(StatusCode::FORBIDDEN, "scope_missing", format!("this key lacks the scope {scope:?}"))
-        .fix(format!("make a key whose scopes include {scope:?}")))
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        "scope_missing",
+        format!("this key or token lacks the scope {scope:?}"),
+    )
+    .fix(format!("make a key whose scopes include {scope:?}; of tokens, those of an org's admin have all")))
 }
 
 /// The key of an `Authorization: Bearer …` header.

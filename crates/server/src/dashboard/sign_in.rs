@@ -17,7 +17,7 @@ use tautline_core::{SecretHash, TenantId, limits, new_secret};
 use super::HOME;
 use crate::app::App;
 use crate::auth::address::{self, Peer};
-use crate::auth::{self, Refused, SignedIn, Submitted};
+use crate::auth::{self, Issuer, Refused, SignedIn, Submitted};
 use crate::cookie;
 use crate::error::{ApiError, ApiQuery, ApiResult, chain};
 use crate::page::{PageError, render_leading_to};
@@ -95,7 +95,7 @@ pub(super) async fn submit(
 
 async fn try_submit(app: &App, headers: &HeaderMap, from: Option<IpAddr>, form: Key) -> ApiResult<Response> {
     // Another site must not sign somebody in to its own tenant. (There is no session yet to tie a token to.)
-    if is_from_elsewhere(app, headers) {
+    if is_from_elsewhere(app, headers, form.key.trim()) {
         let error = "This form was sent from another site.";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "form_refused", error).fix("Send it from here."));
     }
@@ -118,11 +118,13 @@ async fn try_submit(app: &App, headers: &HeaderMap, from: Option<IpAddr>, form: 
 
 /// What browsers say of where a form was sent from. Over plain HTTP only `Origin` is sent, and `null` from our own
 /// pages, as they send no referrer.
-fn is_from_elsewhere(app: &App, headers: &HeaderMap) -> bool {
+fn is_from_elsewhere(app: &App, headers: &HeaderMap, key: &str) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (text("sec-fetch-site"), text("origin")) {
-        // The product's own pages post the token of whoever is signed in there.
-        (_, Some(origin)) if is_allowed(app, origin) => false,
+        // The product's own pages post the token of whoever is signed in there. A key they have none to post.
+        (_, Some(origin)) if app.issuer.is_some() && Issuer::could_be(key) && is_allowed(app, origin) => {
+            false
+        }
         (Some(site), _) => site != "same-origin" && site != "none",
         (None, None | Some("null")) => false,
         (None, Some(origin)) => origin != app.settings.public_url.origin().ascii_serialization(),

@@ -18,6 +18,8 @@ pub(crate) enum IssuerError {
     Refused(u16),
     #[error("its answer is no JSON that could be read")]
     Unreadable,
+    #[error("it could not be asked just now, and is asked again soon")]
+    Lately,
     #[error("its discovery names another issuer than TAUTLINE_AUTH_ISSUER")]
     Another,
 }

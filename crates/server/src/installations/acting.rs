@@ -5,9 +5,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use tautline_core::installation::CredentialKind;
 use tautline_core::refresh::LiveToken;
-use tautline_core::{InstallationId, StoreError, StoreResult, TenantId, limits};
+use tautline_core::{InstallationId, StoreError, StoreResult, TenantId, Timestamp, limits};
 use tautline_slack::web_api::is_dead_token;
-use tautline_slack::{Refusal, Token, WebApiCall};
+use tautline_slack::{AuthTest, Refusal, Token, WebApiCall};
 
 use super::{changes, refresh};
 use crate::app::App;
@@ -20,6 +20,8 @@ pub(crate) struct Acting {
     pub(crate) tenant: TenantId,
     pub(crate) installation: InstallationId,
     pub(crate) kind: CredentialKind,
+    /// Whatever is sent must be answered by then: it is somebody else's afterwards.
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// What a refusal says of the token.
@@ -40,10 +42,12 @@ pub(crate) enum Verdict {
 /// Why a call was not made, or has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ActingError {
-    #[error("the installation has no bot token: connect it again")]
+    #[error("the installation has no bot token")]
     NoToken,
     #[error("the token has ended, and Slack has not renewed it yet")]
     Renewing,
+    #[error("the gateway was held up")]
+    HeldUp,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -53,7 +57,13 @@ pub(crate) enum ActingError {
 impl Acting {
     /// As an installation's bot.
     pub(crate) fn bot(app: &Arc<App>, tenant: &TenantId, installation: InstallationId) -> Self {
-        Self { app: app.clone(), tenant: tenant.clone(), installation, kind: CredentialKind::Bot }
+        Self {
+            app: app.clone(),
+            tenant: tenant.clone(),
+            installation,
+            kind: CredentialKind::Bot,
+            until: None,
+        }
     }
 
     /// The token, if there is one; renewed, if it is about to end.
@@ -85,13 +95,36 @@ impl Acting {
 
     /// The same; that it is dead is put on record.
     pub(crate) async fn conclude(&self, refused: LiveToken, error: &str) -> StoreResult<Verdict> {
+        let token = refused.token.clone();
         let verdict = self.verdict(refused, error).await?;
+        // Slack says this word of some methods and networks as well: it is asked about the token itself.
+        if matches!(verdict, Verdict::Dead { .. }) && error == "invalid_auth" {
+            let tested = self.app.slack.call::<AuthTest>(WebApiCall::auth_test(token)).await;
+            if !matches!(&tested, Err(CallError::Refused(Refusal::Error(word))) if is_dead_token(word)) {
+                return Ok(Verdict::Elsewhere);
+            }
+        }
         if let Verdict::Dead { generation } = verdict
             && self.kind == CredentialKind::Bot
         {
-            changes::dead(&self.app, &self.tenant, self.installation, error, generation).await;
+            // Told to the end, even if whoever called hangs up.
+            let (acting, error) = (self.clone(), error.to_owned());
+            let dead = async move {
+                changes::dead(&acting.app, &acting.tenant, acting.installation, &error, generation).await;
+            };
+            let _ = self.app.tasks.spawn(dead).await;
         }
         Ok(verdict)
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        call: WebApiCall,
+    ) -> Result<Result<Reply<T>, CallError>, ActingError> {
+        if self.until.is_some_and(|until| self.app.clock.now().after(limits::SLACK_TIMEOUT) > until) {
+            return Err(ActingError::HeldUp);
+        }
+        Ok(self.app.slack.call(call).await)
     }
 
     async fn renewed(&self, live: LiveToken) -> StoreResult<Option<LiveToken>> {
@@ -105,7 +138,7 @@ impl Acting {
         make: impl Fn(Token) -> WebApiCall,
     ) -> Result<Reply<T>, ActingError> {
         let first = self.token().await?.ok_or(ActingError::NoToken)?;
-        let answered = self.app.slack.call(make(first.token.clone())).await;
+        let answered = self.post(make(first.token.clone())).await?;
         let Some(word) = word(&answered) else { return Ok(answered?) };
         let verdict = self.conclude(first, word).await?;
         self.again(verdict, answered, make).await
@@ -117,7 +150,7 @@ impl Acting {
         make: impl Fn(Token) -> WebApiCall,
     ) -> Result<Reply<T>, ActingError> {
         let first = self.token().await?.ok_or(ActingError::NoToken)?;
-        let answered = self.app.slack.call(make(first.token.clone())).await;
+        let answered = self.post(make(first.token.clone())).await?;
         let Some(word) = word(&answered) else { return Ok(answered?) };
         let verdict = self.verdict(first, word).await?;
         self.again(verdict, answered, make).await
@@ -130,7 +163,7 @@ impl Acting {
         make: impl Fn(Token) -> WebApiCall,
     ) -> Result<Reply<T>, ActingError> {
         match verdict {
-            Verdict::Another(another) => Ok(self.app.slack.call(make(another.token)).await?),
+            Verdict::Another(another) => Ok(self.post(make(another.token)).await??),
             Verdict::Renewing => Err(ActingError::Renewing),
             Verdict::Dead { .. } | Verdict::Elsewhere => Ok(answered?),
         }

@@ -1,11 +1,12 @@
 //! `GET …/oauth/callback`: Slack sends the person back. `POST` to the same path: the person confirms.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use tautline_core::SecretHash;
@@ -13,10 +14,12 @@ use tautline_core::connect::ConnectState;
 use tautline_core::installation::{Facts, Installation};
 use tautline_core::{Purpose, Timestamp};
 use tautline_slack::scopes;
+use url::Url;
 
 use super::ending::Ending;
 use super::{park, redeem};
 use crate::app::App;
+use crate::auth::address::{self, Peer};
 use crate::cookie;
 use crate::page::{Confirm, Link, Notice, Tone};
 
@@ -79,10 +82,12 @@ pub(crate) struct Confirmation {
 pub(crate) async fn callback(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Response {
     to_the_end(app.clone(), async move {
-        try_callback(&app, Callback::read(query.as_deref().unwrap_or_default())?, &headers).await
+        let from = address::from(peer.map(|Extension(peer)| peer), &headers, &app.settings.trusted_proxies);
+        try_callback(&app, Callback::read(query.as_deref().unwrap_or_default())?, &headers, from).await
     })
     .await
 }
@@ -120,11 +125,19 @@ enum Step {
     Connected(Installation, Option<String>),
     Confirmed(Installation, Option<String>),
     Ask(Confirm),
-    Parked(Notice),
+    Parked(Url),
 }
 
-async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result<Step, Ending> {
-    let Some(state) = query.state.as_deref() else { return without_state(app, query).await };
+async fn try_callback(
+    app: &App,
+    query: Callback,
+    headers: &HeaderMap,
+    from: Option<IpAddr>,
+) -> Result<Step, Ending> {
+    // Slack sends an empty one where it began the install itself.
+    let Some(state) = query.state.as_deref().filter(|state| !state.is_empty()) else {
+        return without_state(app, query, from).await;
+    };
     let now = app.clock.now();
     let state = ConnectState::open(state, Purpose::OAuthState, app.vault.as_ref(), now)?;
     // Consumed whatever comes with it: a denial, too, ends this try.
@@ -144,12 +157,12 @@ async fn try_callback(app: &App, query: Callback, headers: &HeaderMap) -> Result
 }
 
 /// What began at Slack: there is nobody it could belong to by itself.
-async fn without_state(app: &App, query: Callback) -> Result<Step, Ending> {
+async fn without_state(app: &App, query: Callback, from: Option<IpAddr>) -> Result<Step, Ending> {
     if let Some(error) = query.error {
         return Err(Ending::of_slacks_page(&error, None));
     }
     let code = query.code.filter(|code| !code.is_empty()).ok_or(Ending::StateMissing)?;
-    Ok(Step::Parked(park::park(app, &code).await?))
+    Ok(Step::Parked(park::park(app, &code, from).await?))
 }
 
 async fn consume(app: &App, state: &ConnectState, now: Timestamp) -> Result<(), Ending> {
@@ -200,7 +213,7 @@ fn finish(app: &App, step: Result<Step, Ending>) -> Response {
             (connected(app, &installation, return_to).into_response(), false)
         }
         Ok(Step::Ask(confirm)) => (confirm.into_response(), true),
-        Ok(Step::Parked(notice)) => (notice.into_response(), true),
+        Ok(Step::Parked(claim)) => (Redirect::to(claim.as_str()).into_response(), true),
         // The other connect of this browser may still be under way.
         Err(ending @ (Ending::WrongBrowser | Ending::StateForged | Ending::StateMissing)) => {
             (ending.into_response(), true)

@@ -63,6 +63,8 @@ async fn revoke(
         // It is erased all the same; Slack's admin can remove the app.
         Err(ActingError::Store(error @ StoreError::Sealed { .. })) => Err(chain(&error)),
         Err(ActingError::Store(error)) => return Err(error),
-        Err(error @ (ActingError::Renewing | ActingError::Call(_))) => Err(error.to_string()),
+        Err(error @ (ActingError::Renewing | ActingError::HeldUp | ActingError::Call(_))) => {
+            Err(error.to_string())
+        }
     }))
 }

@@ -31,6 +31,8 @@ pub(crate) enum Ending {
         return_to: Option<String>,
     },
     CodeMissing,
+    /// Too much is asked at once.
+    Busy,
     LinkUnknown,
     /// The cookie is another's.
     WrongBrowser,
@@ -129,6 +131,13 @@ impl Ending {
                 AGAIN,
             ),
             Self::CodeMissing => (400, "code_missing", "Slack sent no code", "Nothing was connected.", AGAIN),
+            Self::Busy => (
+                503,
+                "busy",
+                "Too many are connecting at once",
+                "Nothing was connected.",
+                "Open this page again in a minute.",
+            ),
             Self::LinkUnknown => (
                 410,
                 "link_used",
@@ -299,7 +308,7 @@ fn refused(error: &str) -> Notice {
             "Nothing was connected, as far as we know.",
             AGAIN,
         ),
-        "temporarily_unavailable" | "server_error" => notice(
+        "temporarily_unavailable" | "server_error" | "ratelimited" | "rate_limited" => notice(
             503,
             "slack_busy",
             "Slack asks for patience",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tautline_core::installation::{Installation, NewInstallation};
+use tautline_core::installation::{Health, Installation, NewInstallation};
 use tautline_core::{InstallationId, StoreResult, TenantId};
 use tautline_slack::request::Origin;
 use tautline_slack::web_api::is_dead_token;
@@ -56,7 +56,9 @@ pub(crate) async fn one(
         name: facts.team_name.clone().or_else(|| facts.enterprise_name.clone()),
     };
     let at = place.unwrap_or_default();
-    if app.store.installation_at(tenant, &at).await?.is_some() {
+    // One that works is left as it is. One that is broken can only win.
+    let present = app.store.installation_at(tenant, &at).await?;
+    if present.is_some_and(|present| present.health == Health::Connected) {
         return Ok((named, Imported::Present));
     }
     let bot = &credentials[0];
@@ -64,11 +66,15 @@ pub(crate) async fn one(
     match tested {
         Ok(Reply { answer, scopes }) => {
             let team = facts.team.as_ref().map(TeamId::as_str);
-            if !facts.is_enterprise_install && answer.team_id.as_deref() != team {
-                let why = format!(
-                    "its token is of the workspace {}, and the row says {at}",
-                    answer.team_id.as_deref().unwrap_or("of nobody")
-                );
+            let org = facts.enterprise.as_ref().map(EnterpriseId::as_str);
+            let is_other = match facts.is_enterprise_install {
+                true => answer.enterprise_id.as_deref() != org || !answer.is_enterprise_install,
+                false => answer.team_id.as_deref() != team,
+            };
+            if is_other {
+                let theirs = answer.enterprise_id.filter(|_| answer.is_enterprise_install).or(answer.team_id);
+                let theirs = theirs.unwrap_or_else(|| "nobody".to_owned());
+                let why = format!("its token is of {theirs}, and the row says {at}");
                 return Ok((named, Imported::Refused(why)));
             }
             if facts.app.as_str().is_empty() {
@@ -99,7 +105,7 @@ pub(crate) async fn one(
     }
     let claim = Claim { tenant: tenant.clone(), actor: actor.to_owned(), link: None };
     let id = InstallationId::generate(app.clock.now(), app.rng.as_ref());
-    let new = NewInstallation { id, tenant: tenant.clone(), facts, credentials, link: None };
+    let new = NewInstallation { id, tenant: tenant.clone(), facts, credentials, link: None, is_shared: true };
     let imported = match redeem::store(app, new, claim).await {
         Ok(_) => Imported::Done,
         Err(Ending::Taken) => Imported::Taken,

@@ -20,8 +20,10 @@ pub(crate) async fn to(
     let moved = app.store.installation_move(installation, tenant, new_id, now).await?;
     if let Moved::Done { from, installation: new } = &moved {
         tracing::warn!(%from, to = %tenant, %installation, new = %new.id, "an installation was moved");
-        audit::note(app, from, actor, AuditAction::Moved, installation).await;
-        audit::note(app, tenant, actor, AuditAction::Moved, new.id).await;
+        // By its place, as where it was connected: the ids are two.
+        let subject = new.facts.key().map_or_else(|_| new.id.to_string(), |key| key.to_string());
+        audit::note(app, from, actor, AuditAction::Moved, &subject).await;
+        audit::note(app, tenant, actor, AuditAction::Moved, &subject).await;
         changes::removed(app, from, installation, "the workspace went to another account before it was sent")
             .await;
         changes::connected(app, new).await;

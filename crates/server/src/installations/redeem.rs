@@ -75,6 +75,17 @@ impl Answers {
         Ok(new)
     }
 
+    /// The id of the workspace or org.
+    pub(crate) fn place_id(&self) -> String {
+        let id = |what: &str| self.access[what]["id"].as_str();
+        id("team").or_else(|| id("enterprise")).unwrap_or_default().to_owned()
+    }
+
+    /// Where it is found in a browser.
+    pub(crate) fn address(&self) -> Option<String> {
+        self.tested["url"].as_str().map(str::to_owned)
+    }
+
     /// What people call the workspace or org.
     pub(crate) fn place(&self) -> String {
         let named =

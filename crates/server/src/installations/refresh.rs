@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tautline_core::installation::{Credential, CredentialKind};
-use tautline_core::refresh::{self, Leasing, LiveToken, Refresh, RefreshNext, RefreshResult};
+use tautline_core::refresh::{self, Leasing, LiveToken, Refresh, RefreshNext, RefreshResult, Settled};
 use tautline_core::{InstallationId, StoreResult, TenantId, limits};
 use tautline_slack::oauth::{self, Renewed};
 use tautline_slack::{Refusal, web_api};
@@ -21,14 +21,23 @@ use crate::settings::OAuth;
 
 /// Renews what is due, until told to stop.
 pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
-    let mut pause = limits::REFRESH_SWEEP;
+    if !matches!(app.settings.oauth, OAuth::On(_)) {
+        return;
+    }
+    let (mut pause, mut reconcile_at) = (limits::REFRESH_SWEEP, Instant::now());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+        if Instant::now() >= reconcile_at {
+            reconcile_at = Instant::now() + limits::REFRESH_RECONCILE;
+            // Beside the sweep: with many tenants it takes its time.
+            app.tasks.spawn(reconcile(app.clone(), stop.clone()));
+        }
         pause = match once(&app).await {
-            Ok(()) => limits::REFRESH_SWEEP,
+            // Slack limits the app as a whole: the next would be refused as well.
+            Ok(rest) => rest.unwrap_or(limits::REFRESH_SWEEP),
             Err(error) => {
                 tracing::error!(error = %chain(&error), "tokens that are due cannot be read; trying again");
                 (pause * 2).min(limits::SWEEP_PAUSE)
@@ -37,19 +46,34 @@ pub(crate) async fn sweep(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-/// A few at a time, and the next few only when these are done: all share one limit of Slack's.
-async fn once(app: &Arc<App>) -> StoreResult<()> {
-    if !matches!(app.settings.oauth, OAuth::On(_)) {
-        return Ok(());
+/// Tokens that an earlier version stored, also one that runs beside this one.
+async fn reconcile(app: Arc<App>, stop: CancellationToken) {
+    let mut after = None;
+    while !stop.is_cancelled() {
+        match app.store.refresh_reconcile(after, app.clock.now()).await {
+            Ok(Some(next)) => after = Some(next),
+            Ok(None) => return,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "tokens of earlier versions are looked for again later");
+                return;
+            }
+        }
     }
+}
+
+/// A few at a time, and the next few only when these are done or take too long. How long Slack asks to wait, if it does.
+async fn once(app: &Arc<App>) -> StoreResult<Option<Duration>> {
     let now = app.clock.now();
     let due = app.store.refresh_claim(now, now.after(limits::REFRESH_LEASE), limits::REFRESHING).await?;
     let renewing = due.into_iter().map(|refresh| app.tasks.spawn(renew(app.clone(), refresh)));
+    let mut rest = None;
     for renewed in renewing.collect::<Vec<_>>() {
-        // A panic is in the log already; the lease runs out.
-        let _ = renewed.await;
+        // A panic is in the log already, and the lease runs out; what cannot be stored goes on by itself.
+        if let Ok(Ok(asked)) = tokio::time::timeout(limits::REFRESH_LEASE, renewed).await {
+            rest = rest.max(asked);
+        }
     }
-    Ok(())
+    Ok(rest)
 }
 
 /// A token that was renewed just now: by us, or by whoever is at it. The same, if nobody could.
@@ -71,7 +95,8 @@ pub(super) async fn renewed(
         let is_over = match leasing {
             Leasing::Taken(refresh) => {
                 // In a task of its own: who waits for it may go away, and the pair must be stored all the same.
-                let _ = app.tasks.spawn(renew(app.clone(), *refresh)).await;
+                let renewing = app.tasks.spawn(renew(app.clone(), *refresh));
+                let _ = tokio::time::timeout(limits::REFRESH_LEASE, renewing).await;
                 true
             }
             Leasing::Not => true,
@@ -84,14 +109,19 @@ pub(super) async fn renewed(
     }
 }
 
-async fn renew(app: Arc<App>, refresh: Refresh) {
+/// How long Slack asks to wait, if it does.
+async fn renew(app: Arc<App>, refresh: Refresh) -> Option<Duration> {
     // Whoever stood still until the lease is about to end leaves it to the next: two at once would brick it.
     if app.clock.now().after(limits::SLACK_TIMEOUT) > refresh.leased_until {
-        return;
+        return None;
     }
     let Refresh { tenant, installation, kind, .. } = &refresh;
     let result = ask(&app, &refresh).await;
     metrics::refreshed(&result);
+    let rest = match &result {
+        RefreshResult::Limited { retry_after } => Some(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER)),
+        _ => None,
+    };
     let next = refresh::after(&refresh, result, app.clock.now(), app.rng.as_ref());
     let kind_name = kind.as_str();
     match &next {
@@ -116,6 +146,7 @@ async fn renew(app: Arc<App>, refresh: Refresh) {
     if let Some(error) = ended.filter(|_| is_settled && *kind == CredentialKind::Bot) {
         changes::broken(&app, tenant, *installation, &error).await;
     }
+    rest.map(|rest| rest.min(limits::REFRESH_PAUSES.1))
 }
 
 async fn ask(app: &App, refresh: &Refresh) -> RefreshResult {
@@ -130,7 +161,9 @@ async fn ask(app: &App, refresh: &Refresh) -> RefreshResult {
     match app.slack.call::<Renewed>(call).await {
         Ok(reply) => {
             let Renewed { access_token, refresh_token, expires_in } = reply.answer;
-            let lifetime = Duration::from_secs(u64::try_from(expires_in).unwrap_or(0));
+            // One that lives no time at all, whatever Slack means by it, would be renewed without end.
+            let lifetime = u64::try_from(expires_in).ok().filter(|seconds| *seconds > 0);
+            let lifetime = lifetime.map_or(limits::REFRESH_AHEAD, Duration::from_secs);
             RefreshResult::Renewed(Credential {
                 kind: refresh.kind,
                 token: access_token,
@@ -160,8 +193,13 @@ async fn settle(app: &App, refresh: &Refresh, next: RefreshNext) -> bool {
     let give_up = Instant::now() + limits::REFRESH_AHEAD;
     loop {
         match app.store.refresh_settle(refresh, next.clone(), app.clock.now()).await {
-            Ok(true) => return true,
-            Ok(false) => {
+            Ok(Settled::Done) => return true,
+            // A pair that we have may be the only good one: it is not let go before the other is through.
+            Ok(Settled::Outrun) if matches!(next, RefreshNext::Renewed(_)) && Instant::now() < give_up => {
+                tokio::time::sleep(limits::REFRESH_SWEEP).await;
+                continue;
+            }
+            Ok(Settled::Outrun | Settled::Replaced) => {
                 tracing::info!(%installation, "this token was renewed, or replaced, by somebody else");
                 return false;
             }

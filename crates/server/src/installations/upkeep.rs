@@ -138,10 +138,13 @@ impl Told<'_> {
         match acting.ask::<AuthTest>(WebApiCall::auth_test).await {
             Ok(_) => Ok(false),
             Err(ActingError::NoToken) => Ok(kind == CredentialKind::Bot),
-            Err(ActingError::Call(CallError::Refused(Refusal::Error(word)))) if is_dead_token(&word) => {
+            // One that has ended, and is not renewed any more, is dead as well.
+            Err(ActingError::Call(CallError::Refused(Refusal::Error(word))))
+                if is_dead_token(&word) || word == "token_expired" =>
+            {
                 Ok(true)
             }
-            // `token_expired` among them: it says nothing of the installation. Asked again later.
+            // What says nothing of the installation, a token that is just being renewed among it: asked again later.
             Err(error) => Err(chain(&error)),
         }
     }

@@ -5,12 +5,10 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
 use serde::Deserialize;
+use tautline_core::limits;
 use tautline_slack::web_api::is_dead_token;
 
 use super::headers::passed_back;
-
-/// Refusals are short. What is longer is none.
-const REFUSAL_BYTES: usize = 2048;
 
 /// An answer, of which the beginning may have been read.
 pub(super) struct Answer {
@@ -23,7 +21,7 @@ impl Answer {
         Self { beginning: None, rest }
     }
 
-    /// Slack's word, if it says that the token was not taken. What is compressed is not looked into.
+    /// Slack's word, if it says that the token was not taken. Slack is not asked to compress.
     pub(super) async fn word_about_the_token(mut self) -> (Self, Option<String>) {
         #[derive(Deserialize)]
         struct Refused {
@@ -35,7 +33,7 @@ impl Answer {
         }
         self.beginning = self.rest.chunk().await.transpose();
         let beginning = self.beginning.as_ref().and_then(|beginning| beginning.as_ref().ok());
-        let beginning = beginning.filter(|beginning| beginning.len() <= REFUSAL_BYTES);
+        let beginning = beginning.filter(|beginning| beginning.len() <= limits::REFUSAL_BYTES);
         let refused = beginning.and_then(|bytes| serde_json::from_slice::<Refused>(bytes).ok());
         let word = refused.filter(|refused| !refused.ok).map(|refused| refused.error);
         (self, word.filter(|word| word == "token_expired" || is_dead_token(word)))

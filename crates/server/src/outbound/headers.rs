@@ -3,11 +3,13 @@
 use http::{HeaderMap, HeaderName, header};
 
 /// Headers of one hop, those that we set ourselves, and those that would tell Slack of our surroundings.
-const NOT_PASSED_ON: [HeaderName; 14] = [
+const NOT_PASSED_ON: [HeaderName; 15] = [
     header::HOST,
     header::AUTHORIZATION,
     header::COOKIE,
     header::CONTENT_LENGTH,
+    // Answers are looked into: whether they say that the token has ended.
+    header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::TRANSFER_ENCODING,
     header::UPGRADE,

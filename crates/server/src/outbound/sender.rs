@@ -9,6 +9,7 @@ use tautline_core::delivery::{Finished, Reap};
 use tautline_core::outbox::{Claimed, Posted};
 use tautline_core::sending::{self, SendAttempt, SendResult};
 use tautline_core::{StoreError, StoreResult, Timestamp, limits};
+use tautline_slack::errors::{self, Class};
 use tautline_slack::message::{self, PostMessage};
 use tautline_slack::{Refusal, web_api};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -91,7 +92,7 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         true => SendResult::NotReached("the gateway was held up".to_owned()),
         false => {
             let span = debug_span!("send", message = %claimed.id, attempt = claimed.attempt);
-            post(&app, &claimed).instrument(span).await
+            post(&app, &claimed, leased_until).instrument(span).await
         }
     };
     drop(permit);
@@ -116,7 +117,7 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     settle(&app, &claimed, attempt, posted, next).await;
 }
 
-async fn post(app: &Arc<App>, claimed: &Claimed) -> SendResult {
+async fn post(app: &Arc<App>, claimed: &Claimed, leased_until: Timestamp) -> SendResult {
     let Ok(mut message) = serde_json::from_slice::<PostMessage>(&claimed.arguments) else {
         return SendResult::Refused("the stored message cannot be read".to_owned());
     };
@@ -125,14 +126,17 @@ async fn post(app: &Arc<App>, claimed: &Claimed) -> SendResult {
         Ok(None) => {}
         Err(error) => return unread(claimed, &error),
     }
-    let acting = Acting::bot(app, &claimed.tenant, claimed.installation);
+    let until = Some(leased_until);
+    let acting = Acting { until, ..Acting::bot(app, &claimed.tenant, claimed.installation) };
     let failed = match acting.call::<message::Posted>(|token| message.clone().call(token)).await {
         Ok(reply) => {
             let message::Posted { channel, ts } = reply.answer;
             return SendResult::Sent(Posted { channel, ts });
         }
         Err(error @ ActingError::NoToken) => return SendResult::Refused(error.to_string()),
-        Err(error @ ActingError::Renewing) => return SendResult::NotReached(error.to_string()),
+        Err(error @ (ActingError::Renewing | ActingError::HeldUp)) => {
+            return SendResult::NotReached(error.to_string());
+        }
         Err(ActingError::Store(error)) => return unread(claimed, &error),
         Err(ActingError::Call(failed)) => failed,
     };
@@ -145,9 +149,11 @@ async fn post(app: &Arc<App>, claimed: &Claimed) -> SendResult {
         CallError::Refused(Refusal::RateLimited { retry_after_s }) => {
             SendResult::Limited { retry_after: retry_after_s.map(Duration::from_secs) }
         }
-        CallError::Refused(Refusal::Error(error)) => match error.as_str() {
-            "ratelimited" | "rate_limited" => SendResult::Limited { retry_after: None },
-            _ => SendResult::Refused(error),
+        CallError::Refused(Refusal::Error(error)) => match errors::class(&error) {
+            Some(Class::Limited) => SendResult::Limited { retry_after: None },
+            Some(Class::Later) => SendResult::Postponed(error),
+            Some(_) => SendResult::Refused(error),
+            None => SendResult::Odd(error),
         },
         CallError::Refused(other) => SendResult::Unknown(other.to_string()),
     }

@@ -13,9 +13,20 @@ use super::{done, read};
 use crate::app::{Lost, Sim, lock};
 use crate::rotation;
 
-pub(crate) async fn expire(State(sim): State<Arc<Sim>>, headers: HeaderMap) -> Response {
+#[derive(Deserialize)]
+struct Expiring {
+    /// What renews them, as well.
+    #[serde(default)]
+    refresh: bool,
+}
+
+pub(crate) async fn expire(State(sim): State<Arc<Sim>>, headers: HeaderMap, body: Bytes) -> Response {
+    let expiring = match read::<Expiring>(&headers, &body) {
+        Ok(expiring) => expiring,
+        Err(refusal) => return *refusal,
+    };
     let mut state = sim.state();
-    let expired = rotation::expire(&mut state);
+    let expired = rotation::expire(&mut state, expiring.refresh);
     state.keep();
     done(&headers, Ok(json!({ "expired": expired })))
 }

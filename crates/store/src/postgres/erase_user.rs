@@ -104,8 +104,12 @@ async fn messages(
         sql("UPDATE messages SET state = 'cancelled', error = $1 WHERE id = ANY($2) AND state = 'held'");
     tx.execute(held.bind(erased!()).bind(named.clone())).await?;
     // What is on its way has left.
-    let empty = sql("UPDATE messages SET sealed_arguments = '' WHERE id = ANY($1) AND state <> 'sending'");
-    part.messages += tx.execute(empty.bind(named)).await?;
+    let empty = sql("UPDATE messages SET sealed_arguments = ''
+                     WHERE id = ANY($1) AND state NOT IN ('queued', 'sending', 'held')");
+    let all = named.len() as u64;
+    let emptied = tx.execute(empty.bind(named)).await?;
+    part.messages += emptied;
+    part.on_their_way += all - emptied;
     part.looked_at += found.len() as u64;
     Ok(found.last().map(|(message, _)| value::uuid(message.id.as_bytes())))
 }

@@ -47,6 +47,10 @@ pub(super) async fn forget(
         sql("DELETE FROM connect_links WHERE id IN
                (SELECT id FROM connect_links WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
         .bind(keys.as_micros()),
+        // Installs that nobody claimed: they hold tokens.
+        sql("DELETE FROM parked_installs WHERE id IN
+               (SELECT id FROM parked_installs WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
+        .bind(now.as_micros()),
         sql("DELETE FROM lanes WHERE (installation_id, lane) IN (SELECT installation_id, lane FROM lanes
                WHERE waiting = 0 AND leased_until IS NULL AND next_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
         .bind(clock.database_us(keys)),

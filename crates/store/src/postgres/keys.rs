@@ -81,12 +81,13 @@ impl Keys for PostgresStore {
         let mut tx = self.database.write().await?;
         let revoked = tx.maybe(revoke, |row| value::tenant_opt(row, "tenant_id")).await?;
         if revoked.is_some() {
-            // Sessions that an earlier version began have but the name.
+            // Links first: one that is just being opened has begun its session before it can be deleted.
             let key = value::uuid(id.as_bytes());
-            let sessions = sql("DELETE FROM sessions WHERE key_id = $1 OR name = $2");
-            tx.execute(sessions.bind(key).bind(key_holder(id))).await?;
             tx.execute(sql("DELETE FROM dashboard_links WHERE key_id = $1").bind(key)).await?;
             tx.execute(sql("DELETE FROM connect_links WHERE key_id = $1").bind(key)).await?;
+            // Sessions that an earlier version began have but the name.
+            let sessions = sql("DELETE FROM sessions WHERE key_id = $1 OR name = $2");
+            tx.execute(sessions.bind(key).bind(key_holder(id))).await?;
         }
         tx.finish(revoked).await
     }

@@ -23,6 +23,12 @@ pub(super) async fn to(
     now: Timestamp,
 ) -> Work<Moved> {
     let row = value::uuid(id.as_bytes());
+    // First the lock that connecting takes first.
+    let key = sql("SELECT install_key FROM installations WHERE id = $1").bind(row);
+    let Some(key) = tx.maybe(key, |row| value::read_text(row, "install_key")).await? else {
+        return Ok(Moved::Unknown);
+    };
+    tx.execute(sql("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(value::text(&key))).await?;
     let found = sql(concat!(
         "SELECT ",
         installation_columns!(),
@@ -46,8 +52,14 @@ pub(super) async fn to(
     }
     let credentials = take_credentials(tx, vault, &found.tenant, id).await?;
     tx.execute(sql("DELETE FROM installations WHERE id = $1").bind(row)).await?;
-    let key = found.facts.key().map_err(unavailable)?.to_string();
-    let new = NewInstallation { id: new_id, tenant: to.clone(), facts: found.facts, credentials, link: None };
+    let new = NewInstallation {
+        id: new_id,
+        tenant: to.clone(),
+        facts: found.facts,
+        credentials,
+        link: None,
+        is_shared: false,
+    };
     let Installed::Done(installation) = put(tx, clock, vault, &key, &new, now).await? else {
         return Err(unavailable("somebody else has the workspace").into());
     };

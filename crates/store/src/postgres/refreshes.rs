@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::installation::{Credential, CredentialKind, Health, NewInstallation};
-use tautline_core::refresh::{Leasing, Refresh, RefreshNext, Refreshes, Rotation, due_at};
+use tautline_core::refresh::{Leasing, Refresh, RefreshNext, Refreshes, Rotation, Settled, due_at};
 use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp, limits};
 use tautline_slack::AppId;
 use uuid::Uuid;
@@ -17,7 +17,18 @@ use super::database::{Tx, sql};
 use super::failure::Work;
 use super::installations::enter;
 use super::{PostgresStore, value};
+use crate::limits::REFRESH_AHEAD_US;
 use crate::sealed::{self, SealedRefresh};
+
+/// Rows for tokens that have none, as [`Rotation::of`] has it.
+const MISSING: &str = "INSERT INTO refreshes (installation_id, kind, tenant_id, app_id, rotation, due_at)
+    SELECT c.installation_id, c.kind, i.tenant_id, i.app_id,
+           CASE WHEN i.tenant_id = 'home' OR (c.sealed_refresh_token IS NULL) <> (c.expires_at IS NULL) THEN 'kept'
+                WHEN c.expires_at IS NULL THEN 'endless' ELSE 'rotating' END,
+           CASE WHEN i.tenant_id <> 'home' AND c.sealed_refresh_token IS NOT NULL
+                THEN greatest(c.expires_at - $3, $2) END
+    FROM credentials c JOIN installations i ON i.id = c.installation_id
+    WHERE i.tenant_id = $1 AND c.kind <> 'incoming_webhook' ON CONFLICT DO NOTHING";
 
 /// A row that was taken.
 struct Taken {
@@ -26,6 +37,8 @@ struct Taken {
     kind: CredentialKind,
     app: AppId,
     attempt: u32,
+    /// By the database's clock: with the attempt it tells this row from one that took its place.
+    leased_us: i64,
 }
 
 #[async_trait]
@@ -49,7 +62,7 @@ impl Refreshes for PostgresStore {
                    WHERE due_at <= $1 AND (leased_until IS NULL OR leased_until <= $1)
                    ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) AS d
              WHERE r.installation_id = d.installation_id AND r.kind = d.kind
-             RETURNING r.tenant_id, r.installation_id, r.kind, r.app_id, r.attempt")
+             RETURNING r.tenant_id, r.installation_id, r.kind, r.app_id, r.attempt, r.leased_until")
         .bind(now_us)
         .bind(self.clock.database_us(leased_until))
         .bind(value::limit(most));
@@ -100,7 +113,7 @@ impl Refreshes for PostgresStore {
         let take = sql("UPDATE refreshes SET attempt = attempt + 1, leased_until = $1,
                           due_at = least(coalesce(due_at, $4), $4)
                         WHERE installation_id = $2 AND kind = $3
-                        RETURNING tenant_id, installation_id, kind, app_id, attempt")
+                        RETURNING tenant_id, installation_id, kind, app_id, attempt, leased_until")
         .bind(self.clock.database_us(leased_until))
         .bind(value::uuid(installation.as_bytes()))
         .bind(kind.as_str())
@@ -115,26 +128,60 @@ impl Refreshes for PostgresStore {
         refresh: &Refresh,
         next: RefreshNext,
         now: Timestamp,
-    ) -> StoreResult<bool> {
+    ) -> StoreResult<Settled> {
         let mut tx = self.database.write().await?;
         let id = value::uuid(refresh.installation.as_bytes());
         let lock = sql("SELECT id FROM installations WHERE id = $1 AND tenant_id = $2 FOR UPDATE");
         tx.execute(lock.bind(id).bind(refresh.tenant.to_string())).await?;
-        let ours =
-            sql("SELECT kind FROM refreshes WHERE installation_id = $1 AND kind = $2 AND tenant_id = $3
-                          AND attempt = $4 FOR UPDATE")
-            .bind(id)
-            .bind(refresh.kind.as_str())
-            .bind(refresh.tenant.to_string())
-            .bind(i64::from(refresh.attempt));
-        let is_ours = tx.execute(ours).await? > 0;
         let Refresh { tenant, installation, kind, generation, .. } = refresh;
-        let is_ours =
-            is_ours && is_generation(&mut tx, tenant, *installation, *kind, *generation).await? == Some(true);
-        if is_ours {
-            self.put(&mut tx, refresh, next, now).await?;
+        let found = sql("SELECT attempt, rotation = 'ended' AS has_ended FROM refreshes
+                         WHERE installation_id = $1 AND kind = $2 AND tenant_id = $3 FOR UPDATE")
+        .bind(id)
+        .bind(kind.as_str())
+        .bind(tenant.to_string());
+        let found = tx.maybe(found, |row| {
+            Ok((value::number::<u32>(row, "attempt")?, row.try_get::<bool, _>("has_ended")?))
+        });
+        let Some((attempt, has_ended)) = found.await? else { return tx.finish(Settled::Replaced).await };
+        if is_generation(&mut tx, tenant, *installation, *kind, *generation).await? != Some(true) {
+            return tx.finish(Settled::Replaced).await;
         }
-        tx.finish(is_ours).await
+        let mends = has_ended && matches!(next, RefreshNext::Renewed(_));
+        if attempt != refresh.attempt && !mends {
+            return tx.finish(Settled::Outrun).await;
+        }
+        self.put(&mut tx, refresh, next, now).await?;
+        if mends && *kind == CredentialKind::Bot {
+            let mend = sql("UPDATE installations SET health = $2, last_error = NULL, last_error_at = NULL
+                            WHERE id = $1");
+            tx.execute(mend.bind(id).bind(Health::Connected.as_str())).await?;
+        }
+        tx.finish(Settled::Done).await
+    }
+
+    async fn refresh_reconcile(
+        &self,
+        after: Option<TenantId>,
+        now: Timestamp,
+    ) -> StoreResult<Option<TenantId>> {
+        let mut tx = self.database.write().await?;
+        let next = sql("SELECT id FROM tenants WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT 1")
+            .bind(after.map(|after| after.to_string()));
+        let next = tx.maybe(next, |row| value::parsed::<TenantId>(row, "id")).await?;
+        let Some(tenant) = next else { return tx.finish(None).await };
+        if enter(&mut tx, &tenant, false).await? {
+            // An earlier version connects anew without knowing of these rows.
+            let outdated = sql("DELETE FROM refreshes r USING installations i
+                                WHERE r.tenant_id = $1 AND r.rotation = 'ended' AND r.kind = 'bot'
+                                  AND i.id = r.installation_id AND i.health = 'connected'");
+            tx.execute(outdated.bind(tenant.to_string())).await?;
+            let missing = sql(MISSING)
+                .bind(tenant.to_string())
+                .bind(self.clock.database_us(now))
+                .bind(REFRESH_AHEAD_US);
+            tx.execute(missing).await?;
+        }
+        tx.finish(Some(tenant)).await
     }
 
     async fn refresh_reap(&self) -> StoreResult<()> {
@@ -156,10 +203,17 @@ impl PostgresStore {
         let id = value::uuid(taken.installation.as_bytes());
         let found = match enter(tx, &taken.tenant, false).await? {
             true => {
-                let found =
-                    sql("SELECT sealed_token, sealed_refresh_token, expires_at, generation FROM credentials
-                                 WHERE installation_id = $1 AND kind = $2");
-                tx.maybe(found.bind(id).bind(taken.kind.as_str()), |row| {
+                // As it was taken: somebody may have connected anew since, and that token is not ours to use up.
+                let found = sql("SELECT c.sealed_token, c.sealed_refresh_token, c.expires_at, c.generation
+                                 FROM refreshes r JOIN credentials c
+                                   ON c.installation_id = r.installation_id AND c.kind = r.kind
+                                 WHERE r.installation_id = $1 AND r.kind = $2 AND r.attempt = $3
+                                   AND r.leased_until = $4 FOR SHARE OF r")
+                .bind(id)
+                .bind(taken.kind.as_str())
+                .bind(i64::from(taken.attempt))
+                .bind(taken.leased_us);
+                tx.maybe(found, |row| {
                     Ok(SealedRefresh {
                         tenant: taken.tenant,
                         installation: taken.installation,
@@ -176,17 +230,23 @@ impl PostgresStore {
             }
             false => None,
         };
-        let row = |update: &'static str| sql(update).bind(id).bind(taken.kind.as_str());
+        let attempt = i64::from(taken.attempt);
+        let row = |update: &'static str| sql(update).bind(id).bind(taken.kind.as_str()).bind(attempt);
         match found.map(|sealed| sealed.open(self.vault.as_ref(), leased_until)) {
             Some(Ok(refresh)) => return Ok(Some(refresh)),
             Some(Err(_)) => {
                 let at = self.clock.database_us(now.after(limits::REFRESH_PAUSES.1));
-                let postpone = row("UPDATE refreshes SET leased_until = NULL, due_at = $3,
-                                      error = 'the token does not open' WHERE installation_id = $1 AND kind = $2");
+                let postpone = row("UPDATE refreshes SET leased_until = NULL, due_at = $4,
+                                      error = 'the token does not open'
+                                    WHERE installation_id = $1 AND kind = $2 AND attempt = $3");
                 tx.execute(postpone.bind(at)).await?;
             }
             None => {
-                tx.execute(row("DELETE FROM refreshes WHERE installation_id = $1 AND kind = $2")).await?;
+                // Of a token that is no more nothing is to be done; a row that took its place is somebody else's.
+                let gone = "DELETE FROM refreshes r WHERE r.installation_id = $1 AND r.kind = $2 AND r.attempt = $3
+                              AND NOT EXISTS (SELECT FROM credentials c
+                                              WHERE c.installation_id = r.installation_id AND c.kind = r.kind)";
+                tx.execute(row(gone)).await?;
             }
         }
         Ok(None)
@@ -282,7 +342,10 @@ pub(super) async fn keep(
     let (id, app) = (value::uuid(installation.as_bytes()), value::text(new.facts.app.as_str()));
     tx.execute(sql("DELETE FROM refreshes WHERE installation_id = $1").bind(id)).await?;
     for credential in new.credentials.iter().filter(|credential| credential.kind.is_token()) {
-        let rotation = Rotation::of(&new.tenant, credential);
+        let rotation = match Rotation::of(&new.tenant, credential) {
+            Rotation::Endless if new.is_shared => Rotation::Kept,
+            rotation => rotation,
+        };
         let insert = sql("INSERT INTO refreshes (installation_id, kind, tenant_id, app_id, rotation, due_at)
                           VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(id)
@@ -314,5 +377,6 @@ fn taken(row: &PgRow) -> sqlx::Result<Taken> {
         kind: value::named(row, "kind", CredentialKind::from_name)?,
         app: AppId::new(value::read_text(row, "app_id")?),
         attempt: value::number(row, "attempt")?,
+        leased_us: row.try_get("leased_until")?,
     })
 }

@@ -14,7 +14,7 @@ use crate::limits::RESEAL_PART;
 use crate::sealed;
 
 /// The tables in the order in which they are gone through.
-const TABLES: u8 = 5;
+const TABLES: u8 = 6;
 
 /// Looks at a part of one table; of the credentials, at one tenant's.
 pub(super) async fn part(tx: &mut Tx, vault: &dyn Vault, from: &ResealCursor) -> Work<Resealed> {
@@ -25,6 +25,7 @@ pub(super) async fn part(tx: &mut Tx, vault: &dyn Vault, from: &ResealCursor) ->
         2 => walk.attempts(&from.row).await?,
         3 => walk.messages(uuid(&from.row)).await?,
         4 => walk.endpoints(uuid(&from.row)).await?,
+        5 => walk.parked(uuid(&from.row)).await?,
         _ => None,
     };
     let mut part = walk.part;
@@ -150,6 +151,23 @@ impl Walk<'_> {
                               WHERE id = $1 AND sealed_secret_before = $2";
                 self.value(sealed::endpoint_secret_before(&id), &name, before, sql(update).bind(row)).await?;
             }
+        }
+        Ok(last)
+    }
+
+    async fn parked(&mut self, last: Uuid) -> Work<Option<Vec<u8>>> {
+        let found = sql("SELECT id, sealed FROM parked_installs WHERE id > $1 ORDER BY id LIMIT $2");
+        let found = self.tx.all(found.bind(last).bind(RESEAL_PART), |row| {
+            let id = InstallationId::from_bytes(value::id(row, "id")?);
+            Ok((id, row.try_get::<Vec<u8>, _>("sealed")?))
+        });
+        let found = found.await?;
+        let last = found.last().map(|(id, _)| id.as_bytes().to_vec());
+        self.part.looked_at += found.len() as u64;
+        for (id, before) in found {
+            let update = sql("UPDATE parked_installs SET sealed = $3 WHERE id = $1 AND sealed = $2");
+            let update = update.bind(value::uuid(id.as_bytes()));
+            self.value(sealed::parked(&id), &id.to_string(), before, update).await?;
         }
         Ok(last)
     }

@@ -80,7 +80,9 @@ impl Sessions for PostgresStore {
     async fn session(&self, secret: SecretHash, now: Timestamp) -> StoreResult<Option<Session>> {
         let mut tx = self.database.read().await?;
         let found = sql("SELECT tenant_id, scopes, name, key_id, expires_at FROM sessions
-                         WHERE secret_hash = $1 AND expires_at > $2")
+                         WHERE secret_hash = $1 AND expires_at > $2
+                           AND NOT EXISTS (SELECT FROM api_keys k WHERE k.id = sessions.key_id
+                                             AND (k.revoked_at IS NOT NULL OR k.expires_at <= $2))")
         .bind(secret.0.to_vec())
         .bind(now.as_micros());
         let session = tx.maybe(found, read_session).await?;

@@ -19,6 +19,7 @@ pub(super) async fn forget(writer: &Writer, now: Timestamp) -> StoreResult<Forgo
         message_bodies,
         keys,
         links,
+        parked,
         lanes,
         installations,
     ] {
@@ -140,6 +141,13 @@ fn links(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
     let old =
         "DELETE FROM connect_links WHERE id IN (SELECT id FROM connect_links WHERE expires_at < ?1 LIMIT ?2)";
     delete(connection, old, now.before(limits::KEY_KEPT).as_micros())
+}
+
+/// Installs that nobody claimed: they hold tokens.
+fn parked(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
+    let old = "DELETE FROM parked_installs WHERE id IN
+                 (SELECT id FROM parked_installs WHERE expires_at < ?1 LIMIT ?2)";
+    delete(connection, old, now.as_micros())
 }
 
 /// Lanes that nobody has used for long; the next message makes them anew.

@@ -29,9 +29,11 @@ impl Keeping for SqliteStore {
 
     async fn user_erase(&self, tenant: &TenantId, user: &str, from: ResealCursor) -> StoreResult<UserErased> {
         let (tenant, user, vault) = (tenant.clone(), user.to_owned(), self.vault.clone());
-        let erased = self.writer.write(move |connection| {
-            Ok(erase_user::part(connection, vault.as_ref(), &tenant, &user, &from)?)
-        });
+        let named = self
+            .lists
+            .read(move |connection| Ok(erase_user::find(connection, vault.as_ref(), &tenant, &user, &from)?));
+        let named = named.await?;
+        let erased = self.writer.write(move |connection| Ok(erase_user::erase(connection, &named)?));
         erased.await
     }
 

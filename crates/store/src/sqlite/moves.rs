@@ -36,7 +36,14 @@ pub(super) fn to(
     installations::forget_all_of(connection, id.as_bytes())?;
     connection.prepare_cached("DELETE FROM installations WHERE id = ?")?.execute([id.as_bytes()])?;
     let key = found.facts.key().map_err(unavailable)?.to_string();
-    let new = NewInstallation { id: new_id, tenant: to.clone(), facts: found.facts, credentials, link: None };
+    let new = NewInstallation {
+        id: new_id,
+        tenant: to.clone(),
+        facts: found.facts,
+        credentials,
+        link: None,
+        is_shared: false,
+    };
     let Installed::Done(installation) = put(connection, vault, &key, &new, now)? else {
         return Err(unavailable("somebody else has the workspace").into());
     };

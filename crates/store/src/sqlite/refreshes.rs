@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::installation::{Credential, CredentialKind, Health, NewInstallation};
-use tautline_core::refresh::{Leasing, Refresh, RefreshNext, Refreshes, Rotation, due_at};
+use tautline_core::refresh::{Leasing, Refresh, RefreshNext, Refreshes, Rotation, Settled, due_at};
 use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp, Vault, limits};
 use tautline_slack::AppId;
 
 use super::failure::Work;
 use super::{SqliteStore, value};
+use crate::limits::REFRESH_AHEAD_US;
 use crate::sealed::{self, SealedRefresh};
 
 const ROW: &str = "SELECT r.tenant_id, r.installation_id, r.kind, r.app_id, r.attempt, c.generation, c.sealed_token,
@@ -16,6 +17,15 @@ const ROW: &str = "SELECT r.tenant_id, r.installation_id, r.kind, r.app_id, r.at
                    FROM refreshes r JOIN credentials c
                      ON c.tenant_id = r.tenant_id AND c.installation_id = r.installation_id AND c.kind = r.kind
                    WHERE r.installation_id = ? AND r.kind = ?";
+
+/// Rows for tokens that have none, as [`Rotation::of`] has it.
+const MISSING: &str = "INSERT OR IGNORE INTO refreshes (installation_id, kind, tenant_id, app_id, rotation, due_at)
+    SELECT c.installation_id, c.kind, c.tenant_id, i.app_id,
+           CASE WHEN c.tenant_id = 'home' OR (c.sealed_refresh_token IS NULL) <> (c.expires_at IS NULL) THEN 'kept'
+                WHEN c.expires_at IS NULL THEN 'endless' ELSE 'rotating' END,
+           CASE WHEN c.tenant_id <> 'home' AND c.sealed_refresh_token IS NOT NULL
+                THEN max(c.expires_at - ?2, ?1) END
+    FROM credentials c JOIN installations i ON i.id = c.installation_id WHERE c.kind <> 'incoming_webhook'";
 
 #[async_trait]
 impl Refreshes for SqliteStore {
@@ -104,9 +114,23 @@ impl Refreshes for SqliteStore {
         refresh: &Refresh,
         next: RefreshNext,
         now: Timestamp,
-    ) -> StoreResult<bool> {
+    ) -> StoreResult<Settled> {
         let (refresh, vault) = (refresh.clone(), self.vault.clone());
         self.writer.write(move |connection| settle(connection, vault.as_ref(), &refresh, &next, now)).await
+    }
+
+    async fn refresh_reconcile(&self, _: Option<TenantId>, now: Timestamp) -> StoreResult<Option<TenantId>> {
+        let reconciled = self.writer.write(move |connection| {
+            // An earlier version connects anew without knowing of these rows.
+            connection.execute(
+                "DELETE FROM refreshes WHERE rotation = 'ended' AND kind = 'bot' AND installation_id IN
+                   (SELECT id FROM installations WHERE health = 'connected')",
+                [],
+            )?;
+            connection.execute(MISSING, [now.as_micros(), REFRESH_AHEAD_US])?;
+            Ok(None)
+        });
+        reconciled.await
     }
 
     async fn refresh_reap(&self) -> StoreResult<()> {
@@ -132,7 +156,10 @@ pub(super) fn keep(
         .execute([installation.as_bytes()])?;
     let app = new.facts.app.as_str();
     for credential in new.credentials.iter().filter(|credential| credential.kind.is_token()) {
-        let rotation = Rotation::of(&new.tenant, credential);
+        let rotation = match Rotation::of(&new.tenant, credential) {
+            Rotation::Endless if new.is_shared => Rotation::Kept,
+            rotation => rotation,
+        };
         connection
             .prepare_cached(
                 "INSERT INTO refreshes (installation_id, kind, tenant_id, app_id, rotation, due_at)
@@ -250,20 +277,22 @@ fn settle(
     refresh: &Refresh,
     next: &RefreshNext,
     now: Timestamp,
-) -> Work<bool> {
+) -> Work<Settled> {
     let (installation, kind) = (refresh.installation.as_bytes(), refresh.kind.as_str());
-    let is_ours: bool = connection
+    let found: Option<(u32, bool)> = connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM refreshes r JOIN credentials c
+            "SELECT r.attempt, r.rotation = 'ended' FROM refreshes r JOIN credentials c
                ON c.tenant_id = r.tenant_id AND c.installation_id = r.installation_id AND c.kind = r.kind
-             WHERE r.tenant_id = ? AND r.installation_id = ? AND r.kind = ? AND r.attempt = ? AND c.generation = ?)",
+             WHERE r.tenant_id = ? AND r.installation_id = ? AND r.kind = ? AND c.generation = ?",
         )?
-        .query_row(
-            params![refresh.tenant.as_str(), installation, kind, refresh.attempt, refresh.generation],
-            |row| row.get(0),
-        )?;
-    if !is_ours {
-        return Ok(false);
+        .query_row(params![refresh.tenant.as_str(), installation, kind, refresh.generation], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((attempt, has_ended)) = found else { return Ok(Settled::Replaced) };
+    let mends = has_ended && matches!(next, RefreshNext::Renewed(_));
+    if attempt != refresh.attempt && !mends {
+        return Ok(Settled::Outrun);
     }
     let mut row = connection.prepare_cached(
         "UPDATE refreshes SET leased_until = NULL, rotation = coalesce(?, rotation), due_at = ?, attempt = ?, error = ?
@@ -291,6 +320,13 @@ fn settle(
                     installation,
                     kind
                 ])?;
+            if mends && refresh.kind == CredentialKind::Bot {
+                connection
+                    .prepare_cached(
+                        "UPDATE installations SET health = ?, last_error = NULL, last_error_at = NULL WHERE id = ?",
+                    )?
+                    .execute(params![Health::Connected.as_str(), installation])?;
+            }
         }
         RefreshNext::Again { at, error } => {
             put(None, Some(at.as_micros()), refresh.attempt, Some(error))?;
@@ -309,5 +345,5 @@ fn settle(
             }
         }
     }
-    Ok(true)
+    Ok(Settled::Done)
 }

@@ -26,7 +26,7 @@ type Value = (&'static str, Result<Option<Vec<u8>>, VaultError>, Vec<u8>);
 type Look = fn(&Row<'_>, &dyn Vault) -> rusqlite::Result<Found>;
 
 /// The tables that hold something sealed, in the order in which they are gone through: what is read, and how.
-const TABLES: [(&str, &str, Look); 5] = [
+const TABLES: [(&str, &str, Look); 6] = [
     (
         "credentials",
         "SELECT rowid, tenant_id, installation_id, kind, sealed_token, sealed_refresh_token FROM credentials
@@ -53,6 +53,11 @@ const TABLES: [(&str, &str, Look); 5] = [
         "endpoints",
         "SELECT rowid, id, sealed_secret, sealed_secret_before FROM endpoints WHERE rowid > ? ORDER BY rowid LIMIT ?",
         endpoint,
+    ),
+    (
+        "parked_installs",
+        "SELECT rowid, id, sealed FROM parked_installs WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        parked,
     ),
 ];
 
@@ -144,6 +149,13 @@ fn endpoint(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {
         values.extend(before.map(|before| (column, sealed::anew(vault, place, &before), before)));
     }
     Ok(Found { rowid: row.get("rowid")?, name: id.to_string(), values })
+}
+
+fn parked(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {
+    let id = InstallationId::from_bytes(value::id(row, "id")?);
+    let before: Vec<u8> = row.get("sealed")?;
+    let anew = sealed::anew(vault, sealed::parked(&id), &before);
+    Ok(Found { rowid: row.get("rowid")?, name: id.to_string(), values: vec![("sealed", anew, before)] })
 }
 
 fn message(row: &Row<'_>, vault: &dyn Vault) -> rusqlite::Result<Found> {

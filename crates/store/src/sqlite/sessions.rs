@@ -85,7 +85,9 @@ impl Sessions for SqliteStore {
             let session = connection
                 .prepare_cached(
                     "SELECT tenant_id, scopes, name, key_id, expires_at FROM sessions
-                     WHERE secret_hash = ? AND expires_at > ?",
+                     WHERE secret_hash = ?1 AND expires_at > ?2
+                       AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.id = sessions.key_id
+                                         AND (k.revoked_at IS NOT NULL OR k.expires_at <= ?2))",
                 )?
                 .query_row(params![secret.0, now.as_micros()], read_session)
                 .optional()?;

@@ -33,6 +33,18 @@ impl Ground {
 }
 
 impl Ground {
+    /// Changes what is stored, as another version of the program might.
+    pub fn run(&self, statement: &str) {
+        match self {
+            Self::Sqlite(dir) => {
+                let file = rusqlite::Connection::open(dir.path().join("tautline.db")).unwrap();
+                file.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
+                file.execute_batch(statement).unwrap();
+            }
+            Self::Postgres(database) => drop(database.sql(statement)),
+        }
+    }
+
     /// How many rows of any table hold this very text.
     pub fn rows_that_name(&self, text: &str) -> i64 {
         match self {

@@ -42,6 +42,7 @@ pub fn new(
         },
         credentials: vec![bot],
         link: None,
+        is_shared: false,
     }
 }
 

@@ -152,6 +152,8 @@ on_every_engine! {
         a_restart_gives_leases_back,
         another_tenant_renews_nothing,
         how_an_installation_does_is_told,
+        a_pair_that_could_not_be_stored_in_time_mends_what_was_taken_for_ended,
+        what_an_earlier_version_stored_is_renewed_as_well,
     },
     renewal::{no_token_is_bricked_whatever_dies},
 }

@@ -8,7 +8,7 @@ use tautline_core::standing::{Standing, TokenStanding};
 use tautline_slack::request::Kind;
 
 use tautline_core::installation::{Credential, CredentialKind, Health, NewInstallation};
-use tautline_core::refresh::{Leasing, Refresh, RefreshNext, Rotation};
+use tautline_core::refresh::{Leasing, Refresh, RefreshNext, Rotation, Settled};
 use tautline_core::{InstallationId, TenantId, Timestamp, limits};
 use tautline_slack::Token;
 
@@ -36,7 +36,7 @@ fn pair(number: u32, at: Timestamp) -> Credential {
 }
 
 async fn settled(scene: &Scene, refresh: &Refresh, next: RefreshNext, at: Timestamp) -> bool {
-    scene.store.refresh_settle(refresh, next, at).await.unwrap()
+    scene.store.refresh_settle(refresh, next, at).await.unwrap() == Settled::Done
 }
 
 async fn token(scene: &Scene, id: InstallationId) -> String {
@@ -227,4 +227,57 @@ pub async fn how_an_installation_does_is_told(scene: &Scene) {
     assert_eq!(broken.tokens[0].rotation, Rotation::Ended);
     store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-9")).await;
     assert_eq!(standing(&scene.acme).await.last_error, None, "connected again, it begins anew");
+}
+
+pub async fn a_pair_that_could_not_be_stored_in_time_mends_what_was_taken_for_ended(scene: &Scene) {
+    let id = rotating(scene).await;
+    let first = claimed(scene, later(DUE_S)).await.remove(0);
+    // Its holder has a new pair, and no way to store it; the next finds the refresh token used up.
+    let second = claimed(scene, later(DUE_S + 15)).await.remove(0);
+    let pair = || RefreshNext::Renewed(pair(2, later(DUE_S)));
+    let settle = async |refresh: &Refresh, next| {
+        scene.store.refresh_settle(refresh, next, later(DUE_S + 20)).await.unwrap()
+    };
+    assert_eq!(settle(&first, pair()).await, Settled::Outrun, "the next may have a better one");
+    assert_eq!(
+        settle(&second, RefreshNext::Ended { error: "invalid_refresh_token".into() }).await,
+        Settled::Done
+    );
+    assert_eq!(health(scene).await, Health::Broken);
+    assert_eq!(settle(&first, RefreshNext::Kept).await, Settled::Outrun, "only a pair mends it");
+    assert_eq!(settle(&first, pair()).await, Settled::Done);
+    assert_eq!((health(scene).await, token(scene, id).await.as_str()), (Health::Connected, "xoxb-2"));
+    assert_eq!(settle(&second, pair()).await, Settled::Replaced);
+}
+
+pub async fn what_an_earlier_version_stored_is_renewed_as_well(scene: &Scene) {
+    let id = rotating(scene).await;
+    let endless = store(scene, endless(&scene.globex, "T2")).await.id;
+    // An earlier version knows nothing of these rows.
+    scene.ground.run("DELETE FROM refreshes");
+    assert!(claimed(scene, later(DUE_S)).await.is_empty());
+    let reconcile = async || {
+        let mut after = None;
+        loop {
+            after = scene.store.refresh_reconcile(after, NOW).await.unwrap();
+            if after.is_none() {
+                return;
+            }
+        }
+    };
+    reconcile().await;
+    assert!(claimed(scene, later(DUE_S - 1)).await.is_empty(), "at its time");
+    let taken = claimed(scene, later(DUE_S)).await;
+    assert_eq!(
+        taken.iter().map(|refresh| refresh.installation).collect::<Vec<_>>(),
+        [id],
+        "and not {endless}"
+    );
+    assert!(settled(scene, &taken[0], RefreshNext::Ended { error: "token_revoked".into() }, NOW).await);
+    // It connects anew, and leaves the row as it was.
+    scene.ground.run("UPDATE installations SET health = 'connected'");
+    reconcile().await;
+    assert_eq!(claimed(scene, later(DUE_S)).await.len(), 1);
+    reconcile().await;
+    assert!(claimed(scene, later(DUE_S + 1)).await.is_empty(), "again is no harm");
 }

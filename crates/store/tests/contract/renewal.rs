@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use tautline_core::installation::{Credential, CredentialKind, Health, Installed, NewInstallation};
-use tautline_core::refresh::{self, Leasing, Refresh, RefreshNext, RefreshResult};
-use tautline_core::{InstallationId, SystemRng, Timestamp, limits};
+use tautline_core::refresh::{self, Leasing, Refresh, RefreshNext, RefreshResult, Settled};
+use tautline_core::{InstallationId, Rng, Timestamp, limits};
 use tautline_slack::Token;
 
 use crate::engine::Ground;
@@ -42,6 +42,15 @@ pub async fn no_token_is_bricked_whatever_dies(scene: &Scene) {
     assert!(renewed > 2 * seeds as usize, "{renewed} renewed");
     assert!(repeated > seeds as usize / 10, "{repeated} lost answers asked for again");
     assert!(bricked > 0, "and some were too late");
+}
+
+/// No jitter: a seed tells the same story each time.
+struct Steady;
+
+impl Rng for Steady {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(0);
+    }
 }
 
 /// What Slack knows of a refresh token.
@@ -197,7 +206,7 @@ impl<'a> Life<'a> {
             {
                 self.slack.in_flight -= 1;
                 let lost = RefreshResult::Unknown("timed out".to_owned());
-                let next = refresh::after(refresh, lost, self.now, &SystemRng);
+                let next = refresh::after(refresh, lost, self.now, &Steady);
                 *worker = Worker::Settles(refresh.clone(), next);
             }
         }
@@ -261,19 +270,22 @@ impl<'a> Life<'a> {
                     RefreshResult::Renewed(_) if is_lost => RefreshResult::Unknown("cut off".to_owned()),
                     result => result,
                 };
-                let next = refresh::after(&refresh, result, self.now, &SystemRng);
+                let next = refresh::after(&refresh, result, self.now, &Steady);
                 Worker::Settles(refresh, next)
             }
             Worker::Settles(refresh, next) => {
                 let settled =
                     self.scene.store.refresh_settle(&refresh, next.clone(), self.now).await.unwrap();
-                if let RefreshNext::Renewed(pair) = next
-                    && settled
-                {
-                    self.kept = text(&pair.refresh_token);
-                    self.faults = 0;
+                match (settled, next) {
+                    (Settled::Done, RefreshNext::Renewed(pair)) => {
+                        self.kept = text(&pair.refresh_token);
+                        self.faults = 0;
+                        Worker::Idle
+                    }
+                    // It waits how the other's try ends.
+                    (Settled::Outrun, next @ RefreshNext::Renewed(_)) => Worker::Settles(refresh, next),
+                    _ => Worker::Idle,
                 }
-                Worker::Idle
             }
         };
     }

@@ -98,7 +98,8 @@ async fn take_over(environment: &Environment, import: &Import) -> anyhow::Result
         let said = admin.ask(Method::POST, path, None, Some(body)).await?;
         let results = said["results"].as_array().cloned().unwrap_or_default();
         if !import.json {
-            results.iter().for_each(|result| say(&line(result)));
+            let numbered = (report.len() + 1..).zip(&results);
+            numbered.for_each(|(number, result)| say(&line(number, result)));
         }
         report.extend(results);
         show(report.len(), rows.len());
@@ -124,11 +125,11 @@ async fn take_over(environment: &Environment, import: &Import) -> anyhow::Result
     Ok(())
 }
 
-fn line(result: &Value) -> String {
+fn line(number: usize, result: &Value) -> String {
     let named = match (result["place"].as_str(), result["name"].as_str()) {
         (Some(place), Some(name)) => format!("{place} ({name})"),
         (Some(place), None) => place.to_owned(),
-        (None, _) => "a row".to_owned(),
+        (None, _) => format!("row {number}"),
     };
     let why = result["error"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
     format!("{named} of {}: {}{why}", text(result, "tenant"), text(result, "result"))
@@ -152,7 +153,9 @@ fn read(from: &Path) -> anyhow::Result<Vec<Value>> {
         found.extend(read_directory(&directory, DEPTH)?);
     }
     if found.is_empty() {
-        bail!("there is no installation in {}", from.display());
+        let what =
+            if from.exists() { "there is no installation in" } else { "there is no file or directory" };
+        bail!("{what} {}", from.display());
     }
     Ok(found)
 }
@@ -164,7 +167,10 @@ fn directories(from: &Path) -> anyhow::Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     }
     let within = from.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = from.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // `.` and `..` have no name, and nothing beside them is theirs.
+    let Some(name) = from.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+        return Ok(vec![from.to_owned()]);
+    };
     let entries = fs::read_dir(within).with_context(|| format!("cannot read {}", from.display()))?;
     let begins = |path: &PathBuf| {
         let rest = path.file_name().and_then(|found| found.to_str()?.strip_prefix(&name));
@@ -223,24 +229,26 @@ fn read_directory(directory: &Path, depth: usize) -> anyhow::Result<Vec<Value>> 
 /// left out.
 fn latest(rows: Vec<Value>) -> (Vec<Value>, usize) {
     let all = rows.len();
-    let mut newest: Vec<(Option<String>, Value)> = Vec::new();
+    let (mut newest, mut known) = (Vec::<Value>::new(), HashMap::new());
     for row in rows {
-        let place = place(&row);
-        match newest.iter_mut().find(|(known, _)| known.is_some() && *known == place) {
-            Some((_, before)) if installed_at(&row) >= installed_at(before) => *before = row,
+        let at = place(&row).map(|place| *known.entry((app(&row), place)).or_insert(newest.len()));
+        match at.and_then(|at| newest.get_mut(at)) {
+            Some(before) if installed_at(&row) >= installed_at(before) => *before = row,
             Some(_) => {}
-            None => newest.push((place, row)),
+            None => newest.push(row),
         }
     }
-    let left = newest.into_iter().map(|(_, row)| row).collect::<Vec<_>>();
-    let older = all - left.len();
-    (left, older)
+    let older = all - newest.len();
+    (newest, older)
 }
 
 /// Numbers sort as numbers, texts of dates as texts; a store writes one or the other.
-fn installed_at(row: &Value) -> (i64, &str) {
-    let at = &inner(row)["installed_at"];
-    (at.as_f64().map_or(0, |seconds| (seconds * 1000.0) as i64), at.as_str().unwrap_or_default())
+/// One without a bot's token, of a person who installed something of their own, is older than any.
+fn installed_at(row: &Value) -> (bool, i64, &str) {
+    let row = inner(row);
+    let has_bot = row["bot_token"].as_str().or_else(|| row["bot"]["token"].as_str()).is_some();
+    let at = &row["installed_at"];
+    (has_bot, at.as_f64().map_or(0, |seconds| (seconds * 1000.0) as i64), at.as_str().unwrap_or_default())
 }
 
 /// A row, or what is in one that names a tenant beside it.
@@ -248,11 +256,16 @@ fn inner(row: &Value) -> &Value {
     row.get("installation").unwrap_or(row)
 }
 
+fn app(row: &Value) -> String {
+    let row = inner(row);
+    row["appId"].as_str().or(row["app_id"].as_str()).unwrap_or_default().to_owned()
+}
+
 fn place(row: &Value) -> Option<String> {
     let row = inner(row);
     let text = |pointers: [&str; 2]| pointers.iter().find_map(|pointer| row.pointer(pointer)?.as_str());
     let is_org = row.get("isEnterpriseInstall").or_else(|| row.get("is_enterprise_install"));
-    let is_org = is_org.is_some_and(|flag| *flag == true || *flag == 1);
+    let is_org = is_org.is_some_and(|flag| *flag == true || *flag == 1 || *flag == "true" || *flag == "1");
     let (team, org) = (text(["/team/id", "/team_id"]), text(["/enterprise/id", "/enterprise_id"]));
     team.filter(|_| !is_org).or(org).map(str::to_owned)
 }
@@ -272,7 +285,8 @@ fn owned(row: Value, all: Option<&str>, tenants: &HashMap<String, String>) -> an
 fn read_tenants(file: &Path) -> anyhow::Result<HashMap<String, String>> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut tenants = HashMap::new();
-    for (number, line) in (1..).zip(text.lines()) {
+    // Spreadsheets begin with a byte order mark.
+    for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -280,6 +294,9 @@ fn read_tenants(file: &Path) -> anyhow::Result<HashMap<String, String>> {
         let (place, tenant) = line
             .split_once(',')
             .with_context(|| format!("line {number} of {} is not T0123,tenant", file.display()))?;
+        if tenant.contains(',') {
+            bail!("line {number} of {} has more than two columns: T0123,tenant", file.display());
+        }
         tenants.insert(place.trim().to_owned(), tenant.trim().to_owned());
     }
     Ok(tenants)

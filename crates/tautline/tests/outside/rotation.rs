@@ -61,9 +61,14 @@ async fn what_meets_a_token_that_has_ended_does_not_notice() {
 
 #[tokio::test]
 async fn tokens_are_renewed_before_they_end() {
-    let (slack, gateway, _key) = scene(4).await;
-    eventually("renewed twice", async || (given(&slack).await >= 3).then_some(())).await;
-    let met = slack.log().await;
+    let (slack, gateway, key) = scene(10).await;
+    eventually("renewed twice, while it is used", async || {
+        assert_eq!(proxied(&gateway, &key).await["ok"], true);
+        (given(&slack).await >= 3).then_some(())
+    })
+    .await;
+    let mut met = slack.log().await;
+    met.retain(|entry| entry["error"] != Value::Null);
     assert!(
         met.iter().all(|entry| entry["error"] != "token_expired"),
         "no call met one that had ended: {met:?}"
@@ -101,7 +106,28 @@ async fn a_kill_while_slack_renews_bricks_nothing() {
 }
 
 #[tokio::test]
-async fn what_slack_renews_no_more_is_to_be_connected_again() {
+async fn a_refresh_token_that_slack_takes_no_more_ends_in_a_problem_that_says_so() {
+    let (slack, gateway, key) = scene(HALF_A_DAY_S).await;
+    let (_, expired) = slack.post("/tokens/expire", &json!({ "refresh": true })).await;
+    assert_eq!(expired["expired"], 1);
+    say(&gateway, &key, "never").await;
+    eventually("it is broken", async || (health(&gateway, &key).await == "broken").then_some(())).await;
+    let (_, listed) = gateway.get("/api/v1/integrations/slack/installations", &key).await;
+    let found = &listed["installations"][0];
+    assert_eq!(found["last_error"]["error"], "invalid_refresh_token", "{found}");
+    assert_eq!(found["problems"][0]["code"], "token_dead", "{found}");
+    assert_eq!(found["tokens"][0]["state"], "ended", "{found}");
+    let failed = eventually("the message failed", async || {
+        let (_, messages) = gateway.get(&format!("{MESSAGES}?state=failed"), &key).await;
+        messages["messages"].get(0).cloned()
+    })
+    .await;
+    assert_eq!(failed["error"], "token_expired", "{failed}");
+    assert!(failed["fix"].as_str().unwrap().contains("connect the workspace again"), "{failed}");
+}
+
+#[tokio::test]
+async fn what_slack_takes_no_more_is_to_be_connected_again() {
     let (slack, gateway, key) = scene(HALF_A_DAY_S).await;
     let address = slack.address;
     slack.stop_and_wait().await;

@@ -91,8 +91,14 @@ impl Scene {
             bot_id: None,
         };
         let id = InstallationId::generate(now, &SystemRng);
-        let new =
-            NewInstallation { id, tenant: TenantId::home(), facts, credentials: Vec::new(), link: None };
+        let new = NewInstallation {
+            id,
+            tenant: TenantId::home(),
+            facts,
+            credentials: Vec::new(),
+            link: None,
+            is_shared: false,
+        };
         assert!(matches!(self.store.installation_store(new, now).await.unwrap(), Installed::Done(_)));
     }
 

@@ -169,6 +169,8 @@ async fn what_does_not_count_opens_nothing() {
     let forged = BASE64.encode(scene.claims(json!({ "o": { "id": "org_2", "rol": "admin" } })).to_string());
     assert_eq!(code(format!("{header}.{forged}.{signature}")).await, refused);
     assert_eq!(code("a.b.c".into()).await, refused);
+    let critical = scene.key.token_with(json!({ "alg": "ES256", "kid": "k1", "crit": ["x"] }), &claims);
+    assert_eq!(code(critical).await, refused, "its header insists on something unknown");
     assert_eq!(code(good).await.0, 200, "and the true one still counts");
 }
 
@@ -224,7 +226,7 @@ async fn a_token_posted_once_by_the_products_page_begins_a_session_of_a_working_
     assert_eq!(status, StatusCode::SEE_OTHER);
     let cookie = cookie.unwrap();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-    let pages = ["/", "/inbox", "/messages", "/channels/slack", "/channels/slack/claim?install=x"];
+    let pages = ["/", "/inbox", "/messages", "/channels/slack"];
     let page = async |path: &str| {
         let cookie = cookie.split(';').next().unwrap();
         let request = http().get(format!("{}{path}", scene.url)).header("cookie", cookie);

@@ -10,7 +10,8 @@ use tautline_core::access::Scope;
 use tautline_core::outbox::{Message, MessageState};
 use tautline_core::sending::{SendAttempt, SendOutcome};
 use tautline_core::{MessageId, Timestamp};
-use tautline_slack::message::{PostMessage, remedy};
+use tautline_slack::errors::remedy;
+use tautline_slack::message::PostMessage;
 
 use super::state_badge;
 use crate::app::App;

@@ -13,26 +13,7 @@ CREATE TABLE refreshes (
 );
 CREATE INDEX refreshes_due ON refreshes (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX refreshes_by_app ON refreshes (app_id, rotation);
-DO $$
-DECLARE
-  owner text;
-BEGIN
-  FOR owner IN SELECT id FROM tenants LOOP
-    IF to_regclass(quote_ident('tenant_' || owner) || '.credentials') IS NOT NULL THEN
-      EXECUTE format(
-        'INSERT INTO refreshes (installation_id, kind, tenant_id, app_id, rotation, due_at)
-           SELECT c.installation_id, c.kind, i.tenant_id, i.app_id,
-                  CASE WHEN i.tenant_id = ''home'' THEN ''kept''
-                       WHEN c.sealed_refresh_token IS NOT NULL AND c.expires_at IS NOT NULL THEN ''rotating''
-                       WHEN c.sealed_refresh_token IS NOT NULL OR c.expires_at IS NOT NULL THEN ''kept''
-                       ELSE ''endless'' END,
-                  CASE WHEN i.tenant_id <> ''home'' AND c.sealed_refresh_token IS NOT NULL AND c.expires_at IS NOT NULL
-                       THEN c.expires_at - 7200000000 END
-           FROM %I.credentials c JOIN installations i ON i.id = c.installation_id
-           WHERE c.kind <> ''incoming_webhook'' AND i.tenant_id = $1', 'tenant_' || owner) USING owner;
-    END IF;
-  END LOOP;
-END $$;
+-- Its rows for what was installed before come beside the traffic, tenant by tenant: see refreshes.rs.
 
 -- Slack's last word against an installation, and when it came.
 ALTER TABLE installations ADD COLUMN last_error text;

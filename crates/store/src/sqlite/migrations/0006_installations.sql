@@ -13,15 +13,7 @@ CREATE TABLE refreshes (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refreshes_due ON refreshes (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX refreshes_by_app ON refreshes (app_id, rotation);
-INSERT INTO refreshes (installation_id, kind, tenant_id, app_id, rotation, due_at)
-  SELECT c.installation_id, c.kind, c.tenant_id, i.app_id,
-         CASE WHEN c.tenant_id = 'home' THEN 'kept'
-              WHEN c.sealed_refresh_token IS NOT NULL AND c.expires_at IS NOT NULL THEN 'rotating'
-              WHEN c.sealed_refresh_token IS NOT NULL OR c.expires_at IS NOT NULL THEN 'kept'
-              ELSE 'endless' END,
-         CASE WHEN c.tenant_id <> 'home' AND c.sealed_refresh_token IS NOT NULL AND c.expires_at IS NOT NULL
-              THEN c.expires_at - 7200000000 END
-  FROM credentials c JOIN installations i ON i.id = c.installation_id WHERE c.kind <> 'incoming_webhook';
+-- Its rows for what was installed before come when a server starts: see refreshes.rs.
 
 -- Slack's last word against an installation, and when it came.
 ALTER TABLE installations ADD COLUMN last_error TEXT;
@@ -38,5 +30,5 @@ CREATE TABLE parked_installs (
   secret_hash BLOB NOT NULL UNIQUE,
   sealed      BLOB NOT NULL,
   expires_at  INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX parked_installs_by_expiry ON parked_installs (expires_at);

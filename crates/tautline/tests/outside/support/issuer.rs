@@ -54,6 +54,11 @@ impl SigningKey {
         if let Some(kid) = kid {
             header["kid"] = kid.into();
         }
+        self.token_with(header, claims)
+    }
+
+    /// The same with a header of one's own.
+    pub fn token_with(&self, header: Value, claims: &Value) -> String {
         let signed = format!("{}.{}", BASE64.encode(header.to_string()), BASE64.encode(claims.to_string()));
         let rng = SystemRandom::new();
         let signature = match self {

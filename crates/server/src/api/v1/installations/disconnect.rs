@@ -59,6 +59,8 @@ pub(crate) async fn disconnect(
             .fix("GET /api/v1/integrations/slack/installations lists them")
     };
     let installation: InstallationId = id.parse().map_err(|_| unknown())?;
-    let said = end(&app, &tenant, installation, &caller.name).await?.ok_or_else(unknown)?;
+    let ending = app.clone();
+    let ending = async move { Ok(end(&ending, &tenant, installation, &caller.name).await?) };
+    let said = app.to_the_end(ending).await?.ok_or_else(unknown)?;
     Ok(Json(Disconnected { id: installation, revoked: said.is_ok(), error: said.err() }))
 }

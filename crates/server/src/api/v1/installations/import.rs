@@ -65,8 +65,8 @@ pub(crate) struct ImportResult {
 /// Take installations over from another program.
 ///
 /// Each token is tried with `auth.test` first. What is here already is left as it is, so that the same rows may be sent again
-/// after something broke off. The other program's tokens go on working; those that rotate are renewed by the gateway alone from
-/// then on.
+/// after something broke off. The other program's tokens go on working until the gateway renews them, which ends the other's
+/// copies; where an app rotates its tokens, those without an end are exchanged soon.
 #[utoipa::path(
     post,
     path = "/api/v1/integrations/slack/installations/import",
@@ -91,11 +91,7 @@ pub(crate) async fn import(
         return Err(ApiError::bad_request("too_many_rows", error).fix("send them in parts"));
     }
     // A task of its own: a row that was begun is ended, even if whoever asked hangs up.
-    let importing = app.tasks.spawn(all(app.clone(), import, caller.name));
-    let results = importing.await.map_err(|_| {
-        ApiError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", "importing broke off")
-            .fix("ask again")
-    })??;
+    let results = app.to_the_end(all(app.clone(), import, caller.name)).await?;
     Ok(Json(ImportReport { results }))
 }
 

@@ -73,7 +73,9 @@ pub(crate) async fn move_to(
             .fix("GET /api/v1/integrations/slack/installations lists a tenant's")
     };
     let installation = id.parse().map_err(|_| unknown())?;
-    match moving::to(&app, installation, &tenant, &caller.name).await? {
+    let (mover, to) = (app.clone(), tenant.clone());
+    let moving = async move { Ok(moving::to(&mover, installation, &to, &caller.name).await?) };
+    match app.to_the_end(moving).await? {
         Moved::Done { from, installation } => {
             Ok(Json(MovedBody { id: installation.id, from: Some(from.to_string()) }))
         }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tautline_core::outbox::Message;
 use tautline_core::sending::SendAttempt;
 use tautline_core::{InstallationId, MessageId};
-use tautline_slack::message::remedy;
+use tautline_slack::errors::remedy;
 use utoipa::ToSchema;
 
 /// A message without its words.

@@ -53,13 +53,9 @@ pub(crate) async fn erase(
         let error = ApiError::new(StatusCode::CONFLICT, "tenant_reserved", "\"home\" is the company itself");
         return Err(error.fix("unset SLACK_BOT_TOKEN, and delete the database if nothing shall be left"));
     }
-    // A task of its own: what was begun is ended, even if whoever asked hangs up.
     let (erasing, of, at) = (app.clone(), tenant.clone(), app.clock.now());
-    let erasing = async move { keeping::erase(erasing.store.as_ref(), &of, caller.name, at).await };
-    let erased = app.tasks.spawn(erasing).await;
-    let erased = erased.map_err(|_| {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "erasing broke off").fix("ask again")
-    })??;
+    let erasing = async move { Ok(keeping::erase(erasing.store.as_ref(), &of, caller.name, at).await?) };
+    let erased = app.to_the_end(erasing).await?;
     tracing::info!(%tenant, "erased");
     Ok(Json(Receipt { tenant: tenant.to_string(), erased_at: at.to_string(), erased: erased.rows }))
 }

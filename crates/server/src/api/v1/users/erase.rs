@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
 use serde::Serialize;
 use tautline_core::access::Scope;
 use tautline_core::audit::AuditAction;
 use tautline_core::keeping::ResealCursor;
-use tautline_core::{StoreResult, TenantId};
+use tautline_core::{TenantId, limits};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -28,10 +27,9 @@ pub(crate) struct UserReceipt {
     requests: u64,
     /// Messages whose content is gone.
     messages: u64,
+    /// Messages that are on their way to Slack just now, and were left: if there are any, ask again.
+    on_their_way: u64,
 }
-
-/// A user id of Slack's is shorter.
-const USER_BYTES: usize = 32;
 
 /// Erase what a person in Slack said and did.
 ///
@@ -57,28 +55,25 @@ pub(crate) async fn erase(
 ) -> ApiResult<Json<UserReceipt>> {
     let (caller, tenant) = caller.may(Scope::Manage)?;
     let is_id = user.starts_with(['U', 'W']) && user.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !is_id || user.len() < 2 || user.len() > USER_BYTES {
+    if !is_id || user.len() < 2 || user.len() > limits::SLACK_USER_BYTES {
         let error = format!("{user:?} is no user id of Slack's");
         return Err(ApiError::bad_request("invalid_user", error)
             .fix("name the person by id, U… or W…: Slack shows it in their profile"));
     }
-    let at = app.clock.now();
-    // A task of its own: what was begun is ended, even if whoever asked hangs up.
-    let erasing = app.tasks.spawn(to_the_end(app.clone(), tenant.clone(), user.clone()));
-    let (requests, messages) = erasing.await.map_err(|_| {
-        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "erasing broke off").fix("ask again")
-    })??;
-    audit::note(&app, &tenant, caller.name, AuditAction::UserErased, &user).await;
-    Ok(Json(UserReceipt { user, erased_at: at.to_string(), requests, messages }))
+    let receipt = app.to_the_end(to_the_end(app.clone(), tenant, user, caller.name)).await?;
+    Ok(Json(receipt))
 }
 
-async fn to_the_end(app: Arc<App>, tenant: TenantId, user: String) -> StoreResult<(u64, u64)> {
-    let (mut from, mut requests, mut messages) = (Some(ResealCursor::START), 0, 0);
+async fn to_the_end(app: Arc<App>, tenant: TenantId, user: String, actor: String) -> ApiResult<UserReceipt> {
+    let at = app.clock.now();
+    let (mut from, mut requests, mut messages, mut on_their_way) = (Some(ResealCursor::START), 0, 0, 0);
     while let Some(cursor) = from {
         let part = app.store.user_erase(&tenant, &user, cursor).await?;
         requests += part.requests;
         messages += part.messages;
+        on_their_way += part.on_their_way;
         from = part.next;
     }
-    Ok((requests, messages))
+    audit::note(&app, &tenant, actor, AuditAction::UserErased, &user).await;
+    Ok(UserReceipt { user, erased_at: at.to_string(), requests, messages, on_their_way })
 }

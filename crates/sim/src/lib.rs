@@ -87,6 +87,11 @@ impl Sim {
         Ok(Arc::new(app::Sim::with(options, state)))
     }
 
+    /// Every token that was handed out since it was set up: for tests that look for them where they must not be.
+    pub fn issued(&self) -> Vec<String> {
+        self.state().issued.clone()
+    }
+
     /// Serves until told to stop.
     pub async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
         let router = Router::new()

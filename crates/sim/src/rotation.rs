@@ -36,6 +36,7 @@ pub(crate) fn issue(
         None => format!("{kind}-{number}-{}", secret(state)),
         Some(_) => format!("xoxe.{kind}-1-{number}{}", secret(state)),
     };
+    state.issued.push(token.clone());
     let world = &mut state.world;
     world.tokens.push(Grant {
         hash: hash(&token),
@@ -53,6 +54,7 @@ pub(crate) fn issue(
         world.tokens.remove(oldest);
     }
     let refresh_token = format!("xoxe-1-{}", secret(state));
+    state.issued.push(refresh_token.clone());
     state.world.refresh_tokens.push(Renewal {
         hash: hash(&refresh_token),
         team: owner.team.clone(),

@@ -15,6 +15,8 @@ pub(crate) struct State {
     pub(crate) temper: Temper,
     /// Forgotten when the simulation ends.
     pub(crate) desk: Desk,
+    /// Every token that this run handed out, as it is; on disk there are but hashes.
+    pub(crate) issued: Vec<String>,
     file: Option<PathBuf>,
     changes: u64,
 }
@@ -29,7 +31,15 @@ impl State {
             _ => None,
         };
         let world = kept.unwrap_or_else(|| World::fresh(&mut rng));
-        Ok(Self { world, rng, temper, desk: Desk::default(), file: file.map(Path::to_owned), changes: 0 })
+        Ok(Self {
+            world,
+            rng,
+            temper,
+            desk: Desk::default(),
+            issued: Vec::new(),
+            file: file.map(Path::to_owned),
+            changes: 0,
+        })
     }
 
     /// Keeps what changed. The old file stays whole until the new one is.

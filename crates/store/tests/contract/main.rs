@@ -148,6 +148,7 @@ on_every_engine! {
         what_slack_renews_no_more_is_broken,
         on_demand_one_renews_and_the_others_wait,
         with_the_first_token_that_ends_the_others_are_exchanged,
+        what_another_program_has_as_well_is_not_exchanged,
         the_companys_own_token_is_left_alone,
         a_restart_gives_leases_back,
         another_tenant_renews_nothing,

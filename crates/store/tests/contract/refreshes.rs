@@ -171,6 +171,14 @@ pub async fn with_the_first_token_that_ends_the_others_are_exchanged(scene: &Sce
     assert!(claimed(scene, NOW).await.is_empty(), "what Slack does not exchange is not asked for again");
 }
 
+pub async fn what_another_program_has_as_well_is_not_exchanged(scene: &Scene) {
+    store(scene, new(&scene.globex, "A1", Some("T2"), None, "xoxb-1")).await;
+    let shared = NewInstallation { is_shared: true, ..endless(&scene.acme, "T1") };
+    store(scene, shared).await;
+    store(scene, new(&scene.globex, "A1", Some("T3"), None, "xoxb-1")).await;
+    assert!(claimed(scene, NOW).await.is_empty());
+}
+
 pub async fn the_companys_own_token_is_left_alone(scene: &Scene) {
     let home = TenantId::home();
     let tenant = tautline_core::Tenant { id: home.clone(), name: None, created_at: NOW };

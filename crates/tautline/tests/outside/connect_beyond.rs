@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     ADMIN_KEY, Address, Browser, Gateway, GatewaySetup, Page, Received, Receiver, Reply, Slack, eventually,
-    response,
+    http, response,
 };
 
 const INSTALLATIONS: &str = "/api/v1/integrations/slack/installations";
@@ -200,6 +200,14 @@ async fn an_org_is_connected_as_a_whole() {
     let found = installations(&gateway, &key).await.remove(0);
     assert_eq!((&found["team"], &found["is_enterprise_install"]), (&Value::Null, &json!(true)));
     assert_eq!(found["enterprise"]["id"], "E0ORG");
+    // What acts in one of its workspaces acts as the org.
+    let request =
+        http().post(format!("{}/slack/api/auth.test", gateway.url)).bearer_auth(format!("{key}.T0WORK"));
+    let tested: Value = serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap();
+    assert_eq!(tested["enterprise_id"], "E0ORG", "{tested}");
+    let message = json!({ "to": { "channel": "C1" }, "text": "x", "team_id": "T0WORK" });
+    let (status, accepted) = gateway.ask(Method::POST, MESSAGES, Some(&key), None, Some(message)).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");
     assert!(!std::fs::read(gateway.database()).unwrap().windows(11).any(|part| part == b"hook-secret"));
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, GatewaySetup, Slack, eventually};
+use crate::support::{Gateway, GatewaySetup, Slack, eventually, http};
 
 const IMPORT: &str = "/api/v1/integrations/slack/installations/import";
 const INSTALLATIONS: &str = "/api/v1/integrations/slack/installations";
@@ -166,4 +166,30 @@ async fn a_token_that_has_ended_moves_in_and_is_renewed() {
     let (_, said) = gateway.post(IMPORT, rows).await;
     assert_eq!(said["results"][0]["result"], "imported", "{said}");
     speaks_and_is_heard(&slack, &gateway, &key, acme["team"]["id"].as_str().unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_broken_one_is_mended_by_a_row_that_works() {
+    let slack = Slack::rotating(43_200).await;
+    let acme = slack.granted(None).await;
+    let gateway = GatewaySetup::of(&slack).start();
+    let key = gateway.tenant("acme").await;
+    let import = async |answer: &Value| {
+        let installation = json!({
+            "app_id": answer["app_id"], "team_id": answer["team"]["id"], "bot_token": answer["access_token"],
+            "bot_refresh_token": answer["refresh_token"], "bot_token_expires_at": 4_000_000_000_i64,
+        });
+        let rows = json!({ "installations": [{ "tenant": "acme", "installation": installation }] });
+        gateway.post(IMPORT, rows).await.1["results"][0]["result"].clone()
+    };
+    assert_eq!(import(&acme).await, "imported");
+    slack.post("/tokens/expire", &json!({ "refresh": true })).await;
+    let health = async || installations(&gateway, &key).await[0]["health"].clone();
+    let call = http().post(format!("{}/slack/api/auth.test", gateway.url)).bearer_auth(&key);
+    call.send().await.unwrap();
+    eventually("it is broken", async || (health().await == "broken").then_some(())).await;
+    let fresh = slack.granted(None).await;
+    assert_eq!(import(&fresh).await, "imported");
+    assert_eq!(health().await, "connected");
+    assert_eq!(import(&fresh).await, "present");
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::bolt_js::{bolt_app, forwarding};
 use crate::support::{
-    ADMIN_KEY, Browser, CLIENT_SECRET, Receiver, Reply, SIGNING_SECRET, Slack, eventually, http,
+    ADMIN_KEY, Browser, CLIENT_SECRET, GatewaySetup, Receiver, Reply, SIGNING_SECRET, Slack, eventually, http,
 };
 
 /// The spellings in which a secret might slip out.
@@ -181,4 +181,80 @@ async fn issued_token(slack: &Slack, gateway: &str, key: &str) -> String {
     let token = got.header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
     assert!(token.starts_with("xoxb-"), "{}", json!(token));
     token
+}
+
+#[tokio::test]
+async fn no_token_that_slack_ever_issued_is_in_logs_answers_files_or_a_dump() {
+    let slack = Slack::rotating(43_200).await;
+    let mut gateway = GatewaySetup::of(&slack).with("TAUTLINE_LOG", "trace").start();
+    let key = gateway.tenant("acme").await;
+    let globex = gateway.tenant("globex").await;
+    // A person's token beside the bot's, and both again.
+    let browser = Browser::default();
+    for _ in 0..2 {
+        let consent =
+            format!("{}&user_scope=search%3Aread", browser.begin(&gateway.connect_link(&key).await).await);
+        let page = browser.get(&browser.decide(&slack, &consent, "allow").await).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.html);
+    }
+    // One that began at Slack, and nobody claims.
+    let consent = browser.begin(&gateway.connect_link(&key).await).await;
+    let callback = browser.decide(&slack, &consent, "allow").await;
+    let parked = browser.get(callback.split("&state=").next().unwrap()).await;
+    assert_eq!(parked.status, StatusCode::SEE_OTHER);
+    let claim = browser.get(&parked.location.unwrap()).await;
+    // Renewed, and lost on the way once.
+    slack.post("/lose", &json!({ "method": "oauth.v2.access" })).await;
+    slack.post("/tokens/expire", &json!({})).await;
+    let called = http().post(format!("{}/slack/api/auth.test", gateway.url)).bearer_auth(&key);
+    let tested = eventually("it is renewed", async || {
+        let said = called.try_clone().unwrap().send().await.unwrap().text().await.unwrap();
+        said.contains("\"ok\":true").then_some(said)
+    })
+    .await;
+    // Moved in, and one that is refused.
+    let granted = slack.granted(Some("Globex")).await;
+    let row = |token: &str| {
+        json!({ "tenant": "globex", "installation": {
+            "app_id": granted["app_id"], "team_id": granted["team"]["id"], "bot_token": token,
+            "bot_refresh_token": granted["refresh_token"], "bot_token_expires_at": 4_000_000_000_i64,
+        } })
+    };
+    let (token, other) = (granted["access_token"].as_str().unwrap(), "xoxb-made-up-and-refused");
+    let rows = json!({ "installations": [row(other), row(token)] });
+    let (status, report) = gateway.post("/api/v1/integrations/slack/installations/import", rows).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    // Moved to another, and one that leaves.
+    let path = "/api/v1/integrations/slack/installations";
+    let (_, listed) = gateway.get(path, &globex).await;
+    let one = format!("{path}/{}", listed["installations"][0]["id"].as_str().unwrap());
+    let (_, moved) = gateway.post(&format!("{one}/move"), json!({ "tenant": "acme" })).await;
+    let (_, listed) = gateway.get(path, &key).await;
+    let gone = format!("{path}/{}", moved["id"].as_str().unwrap());
+    let (status, disconnected) = gateway.ask(Method::DELETE, &gone, Some(&key), None, None).await;
+    assert_eq!(status, StatusCode::OK, "{disconnected}");
+
+    let said = gateway.kill();
+    let mut places = files(gateway.data());
+    places.extend(gateway.dump().map(|dump| ("the dump".to_owned(), dump)));
+    places.push(("the log".to_owned(), said.into_bytes()));
+    for answer in [
+        claim.html,
+        tested,
+        report.to_string(),
+        moved.to_string(),
+        listed.to_string(),
+        disconnected.to_string(),
+    ] {
+        places.push(("an answer".to_owned(), answer.into_bytes()));
+    }
+    let issued = slack.issued();
+    assert!(issued.len() >= 12, "tokens and what renews them: {}", issued.len());
+    for secret in issued.iter().map(String::as_str).chain([other]) {
+        for needle in spellings(secret) {
+            for (place, bytes) in &places {
+                assert!(!contains(bytes, &needle), "{}… is in {place}", &secret[..12]);
+            }
+        }
+    }
 }

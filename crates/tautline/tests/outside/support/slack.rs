@@ -1,6 +1,7 @@
 //! The simulated Slack, in the test's own process.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -23,6 +24,7 @@ const PORT: u16 = 8081;
 pub struct Slack {
     pub url: String,
     pub address: Address,
+    sim: Arc<Sim>,
     stop: CancellationToken,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -83,17 +85,17 @@ impl Slack {
         let stop = CancellationToken::new();
         let (bound, is_bound) = oneshot::channel();
         // A thread of its own: a test that waits for a process must not keep Slack from answering it.
-        let (at, stopping) = (address.port(PORT), stop.clone());
+        let (at, stopping, serving) = (address.port(PORT), stop.clone(), sim.clone());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = TcpListener::bind(at).await.unwrap();
                 bound.send(()).unwrap();
-                sim.serve(listener, stopping).await.unwrap();
+                serving.serve(listener, stopping).await.unwrap();
             });
         });
         is_bound.await.unwrap();
-        Self { url: address.url(PORT), address, stop, thread: Some(thread) }
+        Self { url: address.url(PORT), address, sim, stop, thread: Some(thread) }
     }
 
     /// What the gateway is told of this Slack and its app.
@@ -141,6 +143,11 @@ impl Slack {
     async fn get(&self, path: &str) -> Value {
         let answer = http().get(format!("{}{path}", self.url)).send().await.unwrap();
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    /// Every token that it handed out.
+    pub fn issued(&self) -> Vec<String> {
+        self.sim.issued()
     }
 
     /// A channel's id.

@@ -50,9 +50,6 @@ struct Workspace {
     reconnect: String,
 }
 
-/// Where connecting begins, and leads back to here.
-const START: &str = "/api/v1/integrations/slack/oauth/start?return_to=/channels/slack%3Fconnected=yes";
-
 /// How long a workspace is said to be new.
 const JUST: Duration = Duration::from_secs(60);
 
@@ -76,7 +73,7 @@ pub(super) async fn show(
         // Not on every later look at the same address.
         just_connected: asked.connected.is_some()
             && looked.iter().any(|each| now.since(each.installation.updated_at) < JUST),
-        workspaces: looked.into_iter().map(|looked| workspace(looked, now)).collect(),
+        workspaces: looked.into_iter().map(|looked| workspace(&app, looked, now)).collect(),
         older: found.next.map(|cursor| cursor.encode()),
         off: match &app.settings.oauth {
             OAuth::On(_) => None,
@@ -87,7 +84,7 @@ pub(super) async fn show(
     Ok(render(StatusCode::OK, &page))
 }
 
-fn workspace(looked: Looked, now: Timestamp) -> Workspace {
+fn workspace(app: &App, looked: Looked, now: Timestamp) -> Workspace {
     let name = health::name(&looked.installation);
     let Looked { installation: Installation { facts, health, updated_at, .. }, standing, problems } = looked;
     let org = facts.enterprise_name.clone().or_else(|| facts.enterprise.as_ref().map(ToString::to_string));
@@ -96,16 +93,15 @@ fn workspace(looked: Looked, now: Timestamp) -> Workspace {
         Health::Connected => Badge::new("connected, needs a look", Tone::Waiting),
         Health::Broken => Badge::new("broken", Tone::Bad),
     };
-    let team = facts.team.as_ref().map(|team| format!("&team={team}")).unwrap_or_default();
     Workspace {
         name,
-        place: facts.team.map(|team| team.to_string()).unwrap_or_else(|| "the whole org".to_owned()),
+        place: facts.team.as_ref().map(ToString::to_string).unwrap_or_else(|| "the whole org".to_owned()),
         health: health_badge,
         connected: Moment::of(updated_at, now),
         heard: standing.last_event_at.map(|at| Moment::of(at, now)),
         org,
         problems,
-        reconnect: format!("{START}{team}"),
+        reconnect: health::reconnect_url(app, &facts).into(),
         scopes: facts.scopes,
     }
 }

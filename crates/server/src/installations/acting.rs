@@ -137,11 +137,7 @@ impl Acting {
         &self,
         make: impl Fn(Token) -> WebApiCall,
     ) -> Result<Reply<T>, ActingError> {
-        let first = self.token().await?.ok_or(ActingError::NoToken)?;
-        let answered = self.post(make(first.token.clone())).await?;
-        let Some(word) = word(&answered) else { return Ok(answered?) };
-        let verdict = self.conclude(first, word).await?;
-        self.again(verdict, answered, make).await
+        self.made(make, true).await
     }
 
     /// Makes a call in the same way, which concludes nothing.
@@ -149,19 +145,21 @@ impl Acting {
         &self,
         make: impl Fn(Token) -> WebApiCall,
     ) -> Result<Reply<T>, ActingError> {
+        self.made(make, false).await
+    }
+
+    async fn made<T: DeserializeOwned>(
+        &self,
+        make: impl Fn(Token) -> WebApiCall,
+        concludes: bool,
+    ) -> Result<Reply<T>, ActingError> {
         let first = self.token().await?.ok_or(ActingError::NoToken)?;
         let answered = self.post(make(first.token.clone())).await?;
         let Some(word) = word(&answered) else { return Ok(answered?) };
-        let verdict = self.verdict(first, word).await?;
-        self.again(verdict, answered, make).await
-    }
-
-    async fn again<T: DeserializeOwned>(
-        &self,
-        verdict: Verdict,
-        answered: Result<Reply<T>, CallError>,
-        make: impl Fn(Token) -> WebApiCall,
-    ) -> Result<Reply<T>, ActingError> {
+        let verdict = match concludes {
+            true => self.conclude(first, word).await?,
+            false => self.verdict(first, word).await?,
+        };
         match verdict {
             Verdict::Another(another) => Ok(self.post(make(another.token)).await??),
             Verdict::Renewing => Err(ActingError::Renewing),

@@ -1,8 +1,9 @@
 //! How installations do, for whoever asks: the API, the dashboard, alerts.
 
-use tautline_core::installation::Installation;
+use tautline_core::installation::{Facts, Installation};
 use tautline_core::standing::{Problem, Standing, problems};
 use tautline_core::{StoreResult, TenantId};
+use url::Url;
 
 use crate::app::App;
 
@@ -29,6 +30,16 @@ pub(crate) async fn look(
         Looked { installation, standing, problems }
     });
     Ok(looked.collect())
+}
+
+/// Where a signed-in person connects it again, and is led back to the list of workspaces.
+pub(crate) fn reconnect_url(app: &App, facts: &Facts) -> Url {
+    let mut url = app.settings.public("/api/v1/integrations/slack/oauth/start");
+    url.query_pairs_mut().append_pair("return_to", "/channels/slack?connected=yes");
+    if let Some(team) = &facts.team {
+        url.query_pairs_mut().append_pair("team", team.as_str());
+    }
+    url
 }
 
 /// What people call a workspace or org.

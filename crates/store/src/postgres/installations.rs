@@ -14,6 +14,7 @@ use tautline_core::standing::Standing;
 use tautline_core::{InstallationId, Page, PageRequest, StoreResult, TenantId, Timestamp, Vault};
 use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId};
+use uuid::Uuid;
 
 use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
@@ -114,9 +115,7 @@ impl Installations for PostgresStore {
         .bind(not_after.as_micros());
         let is_removed = tx.execute(remove).await? > 0;
         if is_removed {
-            tx.execute(sql("DELETE FROM refreshes WHERE installation_id = $1").bind(id)).await?;
-            tx.execute(sql("DELETE FROM lane_names WHERE installation_id = $1").bind(id)).await?;
-            tx.execute(sql("DELETE FROM moved_channels WHERE installation_id = $1").bind(id)).await?;
+            forget_all_of(&mut tx, id).await?;
         }
         if is_removed && enter(&mut tx, tenant, false).await? {
             tx.execute(sql("DELETE FROM credentials WHERE installation_id = $1").bind(id)).await?;
@@ -246,6 +245,18 @@ impl Installations for PostgresStore {
         let token = sealed::open_token(self.vault.as_ref(), tenant, installation, kind, &sealed)?;
         Ok(Some(LiveToken { token, generation, expires_at, renews }))
     }
+}
+
+/// What an installation leaves besides its credentials: its refreshes, and what its channels were called.
+pub(super) async fn forget_all_of(tx: &mut Tx, id: Uuid) -> Work<()> {
+    for forget in [
+        "DELETE FROM refreshes WHERE installation_id = $1",
+        "DELETE FROM lane_names WHERE installation_id = $1",
+        "DELETE FROM moved_channels WHERE installation_id = $1",
+    ] {
+        tx.execute(sql(forget).bind(id)).await?;
+    }
+    Ok(())
 }
 
 /// Stores an installation with its credentials.

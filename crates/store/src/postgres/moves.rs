@@ -43,13 +43,7 @@ pub(super) async fn to(
     if found.tenant.is_home() {
         return Ok(Moved::OfHome);
     }
-    for forget in [
-        "DELETE FROM refreshes WHERE installation_id = $1",
-        "DELETE FROM lane_names WHERE installation_id = $1",
-        "DELETE FROM moved_channels WHERE installation_id = $1",
-    ] {
-        tx.execute(sql(forget).bind(row)).await?;
-    }
+    installations::forget_all_of(tx, row).await?;
     let credentials = take_credentials(tx, vault, &found.tenant, id).await?;
     tx.execute(sql("DELETE FROM installations WHERE id = $1").bind(row)).await?;
     let new = NewInstallation {

@@ -153,7 +153,7 @@ async fn a_workspace_that_leaves_and_a_token_that_dies_are_told() {
     );
     let problem = &broken["problems"][0];
     assert_eq!(problem["code"], "token_dead", "{broken}");
-    assert!(broken["reconnect_url"].as_str().unwrap().contains("/oauth/start?team=T"), "{broken}");
+    assert!(broken["reconnect_url"].as_str().unwrap().contains("/oauth/start?return_to="), "{broken}");
     // Its people are told in the same words.
     let alert = alerts.wait_for(1).await[0].text();
     assert!(

@@ -7,7 +7,7 @@ use tautline_slack::scopes;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::installations::health::Looked;
+use crate::installations::health::{Looked, reconnect_url};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct InstallationBody {
@@ -79,11 +79,7 @@ pub(crate) struct LastError {
 pub(super) fn body(app: &App, looked: Looked) -> InstallationBody {
     let Looked { installation, standing, problems } = looked;
     let facts = installation.facts;
-    let mut reconnect = app.settings.public("/api/v1/integrations/slack/oauth/start");
-    if let Some(team) = &facts.team {
-        reconnect.query_pairs_mut().append_pair("team", team.as_str());
-    }
-    reconnect.query_pairs_mut().append_pair("return_to", "/channels/slack");
+    let reconnect = reconnect_url(app, &facts);
     let problems = problems.into_iter().map(|problem| ProblemBody {
         code: problem.code,
         text: problem.text,

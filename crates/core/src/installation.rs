@@ -192,6 +192,20 @@ impl NewInstallation {
         }
         Ok(Self { id, tenant, facts, credentials, link: None, is_shared: false })
     }
+
+    /// What is on record afterwards. A re-install keeps the id of what was there: what refers to it goes on to.
+    pub fn over(&self, existing: Option<&Installation>, now: Timestamp) -> Installation {
+        Installation {
+            id: existing.map_or(self.id, |existing| existing.id),
+            tenant: self.tenant.clone(),
+            facts: self.facts.clone(),
+            health: Health::Connected,
+            granted_teams: existing.map(|existing| existing.granted_teams.clone()).unwrap_or_default(),
+            rate_limited_at: existing.and_then(|existing| existing.rate_limited_at),
+            installed_at: existing.map_or(now, |existing| existing.installed_at),
+            updated_at: now,
+        }
+    }
 }
 
 /// What became of an install.

@@ -288,17 +288,7 @@ pub(super) async fn put(
     {
         return Ok(Installed::LinkUsed);
     }
-    let installation = Installation {
-        // A re-install keeps the id: what refers to it goes on to.
-        id: existing.as_ref().map_or(new.id, |existing| existing.id),
-        tenant: new.tenant.clone(),
-        facts: new.facts.clone(),
-        health: Health::Connected,
-        granted_teams: existing.as_ref().map(|found| found.granted_teams.clone()).unwrap_or_default(),
-        rate_limited_at: existing.as_ref().and_then(|existing| existing.rate_limited_at),
-        installed_at: existing.as_ref().map_or(now, |existing| existing.installed_at),
-        updated_at: now,
-    };
+    let installation = new.over(existing.as_ref(), now);
     write(tx, &installation, key).await?;
     refreshes::keep(tx, clock, installation.id, new, now).await?;
     write_credentials(tx, vault, installation.id, new, now).await?;

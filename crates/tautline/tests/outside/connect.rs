@@ -23,12 +23,6 @@ async fn scene() -> (Slack, Gateway, String) {
     (slack, gateway, key)
 }
 
-async fn installations(gateway: &Gateway, key: &str) -> Vec<Value> {
-    let (status, found) = gateway.get(INSTALLATIONS, key).await;
-    assert_eq!(status, StatusCode::OK);
-    found["installations"].as_array().unwrap().clone()
-}
-
 #[tokio::test]
 async fn a_workspace_is_connected_by_consent() {
     let (slack, gateway, key) = scene().await;
@@ -37,7 +31,7 @@ async fn a_workspace_is_connected_by_consent() {
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.html.contains("Acme Rockets is connected"), "{}", page.html);
 
-    let found = installations(&gateway, &key).await;
+    let found = gateway.installations(&key).await;
     assert_eq!(found.len(), 1);
     let installation = &found[0];
     assert!(installation["id"].as_str().unwrap().starts_with("ins_"));
@@ -65,7 +59,7 @@ async fn a_link_starts_afresh_until_it_succeeds() {
     let page = browser.get(&callback).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert!(page.html.contains("access_denied"), "{}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty());
+    assert!(gateway.installations(&key).await.is_empty());
 
     let page = browser.get(&callback).await;
     assert_eq!(page.status, StatusCode::CONFLICT, "a denial consumes the state, too");
@@ -107,7 +101,7 @@ async fn a_forged_or_missing_state_is_refused() {
     let page = browser.get(base.split('?').next().unwrap()).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
     assert!(page.html.contains("state_missing"), "{}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty());
+    assert!(gateway.installations(&key).await.is_empty());
     assert_eq!(browser.get(&callback).await.status, StatusCode::OK, "the true one still counts");
 }
 
@@ -120,7 +114,7 @@ async fn another_browser_is_asked_before_anything_is_redeemed() {
     let page = theirs.get(&callback).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.html.contains("<strong>acme</strong>"), "it names the tenant: {}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty(), "nothing is redeemed yet");
+    assert!(gateway.installations(&key).await.is_empty(), "nothing is redeemed yet");
 
     let field = |name: &str| {
         let (_, rest) = page.html.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
@@ -138,7 +132,7 @@ async fn another_browser_is_asked_before_anything_is_redeemed() {
     let done = theirs.submit(post_to, &pairs).await;
     assert_eq!(done.status, StatusCode::OK);
     assert!(done.html.contains("is connected"), "{}", done.html);
-    assert_eq!(installations(&gateway, &key).await.len(), 1);
+    assert_eq!(gateway.installations(&key).await.len(), 1);
     assert_eq!(theirs.submit(post_to, &pairs).await.status, StatusCode::CONFLICT, "and once");
 }
 
@@ -152,7 +146,7 @@ async fn a_browser_with_another_connect_under_way_is_refused() {
     let page = victim.get(&callback).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert!(page.html.contains("wrong_browser"), "{}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty());
+    assert!(gateway.installations(&key).await.is_empty());
 }
 
 #[tokio::test]
@@ -165,8 +159,8 @@ async fn a_workspace_belongs_to_one_tenant() {
     assert_eq!(page.status, StatusCode::CONFLICT);
     assert!(page.html.contains("workspace_taken"), "{}", page.html);
     assert!(!page.html.contains("acme"), "whose it is, is not said: {}", page.html);
-    assert!(installations(&gateway, &globex).await.is_empty());
-    assert_eq!(installations(&gateway, &acme).await.len(), 1);
+    assert!(gateway.installations(&globex).await.is_empty());
+    assert_eq!(gateway.installations(&acme).await.len(), 1);
     slack.say("@tautline still there?").await;
     let (_, answer) = gateway.get("/slack/api/auth.test", &acme).await;
     assert_eq!(answer["ok"], true, "nothing was revoked");
@@ -177,9 +171,9 @@ async fn connecting_again_renews_what_is_there() {
     let (slack, gateway, key) = scene().await;
     let browser = Browser::default();
     browser.connect(&slack, &gateway.connect_link(&key).await).await;
-    let first = installations(&gateway, &key).await;
+    let first = gateway.installations(&key).await;
     browser.connect(&slack, &gateway.connect_link(&key).await).await;
-    let second = installations(&gateway, &key).await;
+    let second = gateway.installations(&key).await;
     assert_eq!(second.len(), 1);
     assert_eq!(first[0]["id"], second[0]["id"]);
 }
@@ -195,7 +189,7 @@ async fn a_slack_that_is_down_at_callback_time_leaves_nothing_behind() {
     let page = browser.get(&callback).await;
     assert_eq!(page.status, StatusCode::BAD_GATEWAY);
     assert!(page.html.contains("slack_unreachable"), "{}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty());
+    assert!(gateway.installations(&key).await.is_empty());
 }
 
 #[tokio::test]
@@ -207,7 +201,7 @@ async fn a_wrong_client_secret_is_the_operators_fault_and_said_so() {
     let page = Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
     assert_eq!(page.status, StatusCode::BAD_GATEWAY);
     assert!(page.html.contains("SLACK_CLIENT_SECRET"), "{}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty());
+    assert!(gateway.installations(&key).await.is_empty());
 }
 
 #[tokio::test]
@@ -278,7 +272,7 @@ async fn a_state_is_good_for_ten_minutes() {
     let page = browser.get(&format!("{base}&state={expired}")).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
     assert!(page.html.contains("state_expired"), "{}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty());
+    assert!(gateway.installations(&key).await.is_empty());
 }
 
 #[tokio::test]
@@ -293,7 +287,7 @@ async fn one_link_connects_one_workspace() {
     let page = second.get(&callback).await;
     assert_eq!(page.status, StatusCode::GONE);
     assert!(page.html.contains("link_used"), "{}", page.html);
-    assert_eq!(installations(&gateway, &key).await.len(), 1);
+    assert_eq!(gateway.installations(&key).await.len(), 1);
 }
 
 #[tokio::test]
@@ -307,7 +301,7 @@ async fn the_redirect_uri_may_have_a_path_of_its_own() {
     let callback = browser.decide(&slack, &consent, "allow").await;
     assert!(callback.starts_with(&own), "{callback}");
     assert_eq!(browser.get(&callback).await.status, StatusCode::OK);
-    assert_eq!(installations(&gateway, &key).await.len(), 1);
+    assert_eq!(gateway.installations(&key).await.len(), 1);
 }
 
 #[tokio::test]

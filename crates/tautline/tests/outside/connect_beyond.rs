@@ -18,12 +18,6 @@ async fn scene() -> (Slack, Gateway, String) {
     (slack, gateway, key)
 }
 
-async fn installations(gateway: &Gateway, key: &str) -> Vec<Value> {
-    let (status, found) = gateway.get(INSTALLATIONS, key).await;
-    assert_eq!(status, StatusCode::OK);
-    found["installations"].as_array().unwrap().clone()
-}
-
 async fn signed_in(gateway: &Gateway, key: &str) -> Browser {
     let browser = Browser::default();
     let pairs = [("key", key), ("tenant", ""), ("return_to", "")];
@@ -65,7 +59,7 @@ async fn what_begins_at_slack_waits_for_somebody_who_claims_it() {
             stranger.html
         );
     }
-    assert!(installations(&gateway, &key).await.is_empty(), "nobody has it by itself");
+    assert!(gateway.installations(&key).await.is_empty(), "nobody has it by itself");
     let (_, unclaimed) = gateway.post("/api/v1/keys", json!({ "tenant": "acme", "scopes": ["read"] })).await;
     let reader = signed_in(&gateway, unclaimed["key"].as_str().unwrap()).await;
     assert_eq!(reader.get(&claim).await.status, StatusCode::FORBIDDEN, "only who may manage");
@@ -74,14 +68,14 @@ async fn what_begins_at_slack_waits_for_somebody_who_claims_it() {
     let page = admin.get(&claim).await;
     assert!(page.html.contains("<strong>Acme Rockets</strong>"), "{}", page.html);
     assert!(page.html.contains("<strong>acme</strong>"), "{}", page.html);
-    assert!(installations(&gateway, &key).await.is_empty(), "to look is not to claim");
+    assert!(gateway.installations(&key).await.is_empty(), "to look is not to claim");
     let (token, install) = (field(&page, "form_token"), field(&page, "install"));
     let post_to = claim.split('?').next().unwrap();
     let forged = admin.submit(post_to, &[("form_token", "AAAA"), ("install", &install)]).await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
     let done = admin.submit(post_to, &[("form_token", &token), ("install", &install)]).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.html);
-    assert_eq!(installations(&gateway, &key).await[0]["team"]["name"], "Acme Rockets");
+    assert_eq!(gateway.installations(&key).await[0]["team"]["name"], "Acme Rockets");
     assert_eq!(admin.get(&claim).await.status, StatusCode::GONE, "once");
 
     let globex = gateway.tenant("globex").await;
@@ -92,7 +86,7 @@ async fn what_begins_at_slack_waits_for_somebody_who_claims_it() {
     let pairs = pairs.each_ref().map(|(name, value)| (*name, value.as_str()));
     let taken = other.submit(claim.split('?').next().unwrap(), &pairs).await;
     assert_eq!(taken.status, StatusCode::CONFLICT, "another tenant has it: {}", taken.html);
-    assert_eq!(installations(&gateway, &globex).await.len(), 0);
+    assert_eq!(gateway.installations(&globex).await.len(), 0);
 }
 
 #[tokio::test]
@@ -117,7 +111,7 @@ async fn scopes_that_are_declined_are_said_and_add_up_later() {
     };
     let page = connect("files:write,links:read").await;
     assert!(page.html.contains("Not granted: links:read, files:write"), "{}", page.html);
-    let missing = async || installations(&gateway, &key).await[0]["missing_scopes"].clone();
+    let missing = async || gateway.installations(&key).await[0]["missing_scopes"].clone();
     assert_eq!(missing().await, json!(["links:read", "files:write"]));
     let page = connect("chat:write,links:read").await;
     assert!(page.html.contains("Not granted: links:read."), "what was granted before stays: {}", page.html);
@@ -134,7 +128,7 @@ async fn the_workspace_that_is_hinted_at_is_not_believed() {
     let done = browser.get(&browser.decide(&slack, &consent, "allow").await).await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.html);
     assert_eq!(
-        installations(&gateway, &key).await[0]["team"]["name"],
+        gateway.installations(&key).await[0]["team"]["name"],
         "Acme Rockets",
         "what was chosen counts"
     );
@@ -151,7 +145,7 @@ async fn a_persons_token_is_kept_with_the_bots_and_revoked_with_it() {
     let consent = format!("{consent}&user_scope=search%3Aread");
     let page = browser.get(&browser.decide(&slack, &consent, "allow").await).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.html);
-    let id = installations(&gateway, &key).await[0]["id"].as_str().unwrap().to_owned();
+    let id = gateway.installations(&key).await[0]["id"].as_str().unwrap().to_owned();
     let path = format!("{INSTALLATIONS}/{id}");
     let (status, gone) = gateway.ask(Method::DELETE, &path, Some(&key), None, None).await;
     assert_eq!((status, &gone["revoked"]), (StatusCode::OK, &json!(true)), "{gone}");
@@ -197,7 +191,7 @@ async fn an_org_is_connected_as_a_whole() {
     assert!(page.html.contains("Mega Corp is connected"), "{}", page.html);
     let add = "https://app.slack.com/manage/E0ORG/integrations/profile/A0ORG/workspaces/add";
     assert!(page.html.contains(add), "where its workspaces are chosen: {}", page.html);
-    let found = installations(&gateway, &key).await.remove(0);
+    let found = gateway.installations(&key).await.remove(0);
     assert_eq!((&found["team"], &found["is_enterprise_install"]), (&Value::Null, &json!(true)));
     assert_eq!(found["enterprise"]["id"], "E0ORG");
     // What acts in one of its workspaces acts as the org.
@@ -216,7 +210,7 @@ async fn a_workspace_goes_to_another_tenant() {
     let (slack, gateway, acme) = scene().await;
     let globex = gateway.tenant("globex").await;
     Browser::default().connect(&slack, &gateway.connect_link(&acme).await).await;
-    let id = installations(&gateway, &acme).await[0]["id"].as_str().unwrap().to_owned();
+    let id = gateway.installations(&acme).await[0]["id"].as_str().unwrap().to_owned();
     let mut waiting = Vec::new();
     // Of one channel one goes a second: the last is far away.
     for number in 0..30 {
@@ -234,8 +228,8 @@ async fn a_workspace_goes_to_another_tenant() {
     assert_eq!(same["from"], Value::Null, "{same}");
     let (status, moved) = to(ADMIN_KEY, "globex").await;
     assert_eq!((status, &moved["from"]), (StatusCode::OK, &json!("acme")), "{moved}");
-    assert!(installations(&gateway, &acme).await.is_empty());
-    let found = installations(&gateway, &globex).await.remove(0);
+    assert!(gateway.installations(&acme).await.is_empty());
+    let found = gateway.installations(&globex).await.remove(0);
     assert_eq!((&found["id"], &found["health"]), (&moved["id"], &json!("connected")));
     assert_ne!(moved["id"], id.as_str(), "what is on record of it stays acme's");
     let (_, last) = gateway.get(&format!("{MESSAGES}/{}", waiting[29]), &acme).await;
@@ -268,7 +262,7 @@ async fn what_waits_for_a_workspace_that_leaves_fails_with_the_reason() {
         let (_, sent) = gateway.ask(Method::POST, MESSAGES, Some(&key), None, Some(message)).await;
         waiting.push(sent["id"].as_str().unwrap().to_owned());
     }
-    let id = installations(&gateway, &key).await[0]["id"].as_str().unwrap().to_owned();
+    let id = gateway.installations(&key).await[0]["id"].as_str().unwrap().to_owned();
     let path = format!("{INSTALLATIONS}/{id}");
     assert_eq!(gateway.ask(Method::DELETE, &path, Some(&key), None, None).await.0, StatusCode::OK);
     let (_, last) = gateway.get(&format!("{MESSAGES}/{}", waiting[29]), &key).await;

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::support::{Gateway, GatewaySetup, Slack, eventually, http};
 
 const IMPORT: &str = "/api/v1/integrations/slack/installations/import";
-const INSTALLATIONS: &str = "/api/v1/integrations/slack/installations";
 
 fn apps() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/apps")
@@ -37,11 +36,6 @@ fn bolt_python_rows(database: &Path, answer: &Value) -> String {
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-async fn installations(gateway: &Gateway, key: &str) -> Vec<Value> {
-    let (_, found) = gateway.get(INSTALLATIONS, key).await;
-    found["installations"].as_array().unwrap().clone()
 }
 
 async fn speaks_and_is_heard(slack: &Slack, gateway: &Gateway, key: &str, team: &str) {
@@ -90,7 +84,7 @@ async fn both_bolts_stores_move_in_and_their_next_events_arrive() {
     let dry = import(&files, &["--dry-run"]);
     assert!(dry.status.success() && said(&dry).contains("1 importable"), "{}", said(&dry));
     let acme_key = gateway.tenant("acme").await;
-    assert!(installations(&gateway, &acme_key).await.is_empty(), "a dry run changes nothing");
+    assert!(gateway.installations(&acme_key).await.is_empty(), "a dry run changes nothing");
 
     for (from, report) in [(&files, "1 imported"), (&rows, "1 imported, 1 older rows")] {
         let done = import(from, &[]);
@@ -102,7 +96,7 @@ async fn both_bolts_stores_move_in_and_their_next_events_arrive() {
     assert_eq!(report["results"][0]["result"], "present", "what is here is left as it is");
 
     let globex_key = gateway.tenant("globex").await;
-    let found = installations(&gateway, &globex_key).await;
+    let found = gateway.installations(&globex_key).await;
     assert_eq!((&found[0]["team"]["name"], &found[0]["health"]), (&json!("Globex"), &json!("connected")));
     assert_eq!(found[0]["missing_scopes"], json!([]), "as Slack says, whatever the row said");
     speaks_and_is_heard(&slack, &gateway, &acme_key, &team(&acme)).await;
@@ -137,7 +131,7 @@ async fn what_cannot_move_in_is_said_with_the_reason() {
     assert_eq!(import("acme", row(team, token)).await, "imported: ");
     assert_eq!(import("globex", row(team, token)).await, "taken: another tenant has it");
     assert_eq!(import("acme", row(team, "xoxb-stale")).await, "present: ", "a stale copy replaces nothing");
-    assert_eq!(installations(&gateway, &key).await.len(), 1);
+    assert_eq!(gateway.installations(&key).await.len(), 1);
     let many = (0..101).map(|_| json!({ "tenant": "acme", "installation": {} })).collect::<Vec<_>>();
     let (status, refused) = gateway.post(IMPORT, json!({ "installations": many })).await;
     assert_eq!((status, &refused["code"]), (StatusCode::BAD_REQUEST, &json!("too_many_rows")));
@@ -184,7 +178,7 @@ async fn a_broken_one_is_mended_by_a_row_that_works() {
     };
     assert_eq!(import(&acme).await, "imported");
     slack.post("/tokens/expire", &json!({ "refresh": true })).await;
-    let health = async || installations(&gateway, &key).await[0]["health"].clone();
+    let health = async || gateway.installations(&key).await[0]["health"].clone();
     let call = http().post(format!("{}/slack/api/auth.test", gateway.url)).bearer_auth(&key);
     call.send().await.unwrap();
     eventually("it is broken", async || (health().await == "broken").then_some(())).await;

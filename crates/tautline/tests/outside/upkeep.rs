@@ -21,11 +21,6 @@ async fn scene() -> (Slack, Gateway, Receiver, String) {
     (slack, gateway, receiver, key)
 }
 
-async fn installations(gateway: &Gateway, key: &str) -> Vec<Value> {
-    let (_, found) = gateway.get("/api/v1/integrations/slack/installations", key).await;
-    found["installations"].as_array().unwrap().clone()
-}
-
 /// The newest event of a type, once the gateway's own delivery, and the product's, are done.
 async fn kept(gateway: &Gateway, key: &str, event: &str) -> Value {
     let look = async || {
@@ -48,7 +43,7 @@ async fn tell(gateway: &Gateway, envelope: &Value) {
 async fn an_uninstalled_app_is_forgotten_in_whichever_order_slack_tells() {
     let (slack, gateway, receiver, key) = scene().await;
     assert_eq!(slack.post("/uninstall", &json!({})).await.0, StatusCode::OK);
-    let is_gone = async || installations(&gateway, &key).await.is_empty().then_some(());
+    let is_gone = async || gateway.installations(&key).await.is_empty().then_some(());
     eventually("the installation is gone", is_gone).await;
     kept(&gateway, &key, "app_uninstalled").await;
     kept(&gateway, &key, "tokens_revoked").await;
@@ -57,7 +52,7 @@ async fn an_uninstalled_app_is_forgotten_in_whichever_order_slack_tells() {
     // Connected anew, and a late copy of the news: the token lives, so it stays.
     Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
     let late = async |event: Value| {
-        let anew = &installations(&gateway, &key).await[0];
+        let anew = &gateway.installations(&key).await[0];
         let envelope = json!({
             "type": "event_callback", "api_app_id": anew["app_id"], "team_id": anew["team"]["id"],
             "event_id": format!("Ev-late-{event}"), "event_time": 4_000_000_000_i64, "event": event,
@@ -68,7 +63,7 @@ async fn an_uninstalled_app_is_forgotten_in_whichever_order_slack_tells() {
     late(json!({ "type": "app_uninstalled" })).await;
     late(json!({ "type": "tokens_revoked", "tokens": { "bot": ["U1"] } })).await;
     late(json!({ "type": "tokens_revoked", "tokens": {} })).await;
-    assert_eq!(installations(&gateway, &key).await.len(), 1);
+    assert_eq!(gateway.installations(&key).await.len(), 1);
     slack.say("still here").await;
     receiver.wait_for(6).await;
 }
@@ -91,7 +86,7 @@ async fn a_message_follows_a_channel_whose_id_changed() {
 #[tokio::test]
 async fn events_held_back_and_workspaces_granted_are_shown() {
     let (_slack, gateway, _receiver, key) = scene().await;
-    let installation = installations(&gateway, &key).await.remove(0);
+    let installation = gateway.installations(&key).await.remove(0);
     let limited = json!({
         "type": "app_rate_limited", "api_app_id": installation["app_id"], "team_id": installation["team"]["id"],
         "minute_rate_limited": 1_700_000_040,
@@ -104,7 +99,7 @@ async fn events_held_back_and_workspaces_granted_are_shown() {
     });
     tell(&gateway, &granted).await;
     kept(&gateway, &key, "team_access_granted").await;
-    let installation = installations(&gateway, &key).await.remove(0);
+    let installation = gateway.installations(&key).await.remove(0);
     assert_eq!(installation["rate_limited_at"], "2023-11-14T22:14:00.000000Z");
     assert_eq!(installation["granted_teams"], json!(["T1", "T2"]));
 }
@@ -113,7 +108,7 @@ async fn events_held_back_and_workspaces_granted_are_shown() {
 async fn what_matched_nobody_is_claimed_once_its_workspace_is_connected() {
     let (slack, gateway, receiver, key) = scene().await;
     let globex_key = gateway.tenant("globex").await;
-    let app = installations(&gateway, &key).await[0]["app_id"].clone();
+    let app = gateway.installations(&key).await[0]["app_id"].clone();
     // Globex's admin has the app, and Slack sends; here nobody has connected it yet.
     let browser = Browser::default();
     let link = gateway.connect_link(&globex_key).await;

@@ -258,6 +258,13 @@ impl Gateway {
         made["key"].as_str().unwrap().to_owned()
     }
 
+    /// What a tenant has connected.
+    pub async fn installations(&self, key: &str) -> Vec<Value> {
+        let (status, found) = self.get("/api/v1/integrations/slack/installations", key).await;
+        assert_eq!(status, StatusCode::OK, "{found}");
+        found["installations"].as_array().unwrap().clone()
+    }
+
     /// A connect link of a tenant.
     pub async fn connect_link(&self, key: &str) -> String {
         let path = "/api/v1/integrations/slack/connect-links";

@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct Process {
     child: Child,
     output: Arc<Output>,
+    readers: Vec<thread::JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -27,9 +28,11 @@ impl Process {
         let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let output = Arc::new(Output::default());
-        read(child.stdout.take().unwrap(), output.clone());
-        read(child.stderr.take().unwrap(), output.clone());
-        Self { child, output }
+        let readers = vec![
+            read(child.stdout.take().unwrap(), output.clone()),
+            read(child.stderr.take().unwrap(), output.clone()),
+        ];
+        Self { child, output, readers }
     }
 
     /// Waits for a line that contains the text, and returns it.
@@ -60,6 +63,7 @@ impl Process {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.hear_out();
     }
 
     /// Asks it to stop.
@@ -68,15 +72,23 @@ impl Process {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
-    /// Waits until it ends.
+    /// Waits until it ends, and until all it said has been read.
     pub fn wait(&mut self) -> ExitStatus {
         let give_up = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.hear_out();
                 return status;
             }
             assert!(Instant::now() < give_up, "it does not end; what it said:\n{}", self.said());
             thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A program may be over before its last words have been read from the pipe.
+    fn hear_out(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
         }
     }
 }
@@ -88,13 +100,13 @@ impl Drop for Process {
     }
 }
 
-fn read(stream: impl Read + Send + 'static, output: Arc<Output>) {
+fn read(stream: impl Read + Send + 'static, output: Arc<Output>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             output.lines.lock().unwrap().push(line);
             output.more.notify_all();
         }
-    });
+    })
 }
 
 /// Asks until the answer is there.

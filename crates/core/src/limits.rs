@@ -105,12 +105,44 @@ pub const TOKEN_LEAST_LIFE: Duration = Duration::from_secs(2);
 
 /// The time between two messages of one lane: what Slack allows a channel.
 pub const LANE_PACE: Duration = Duration::from_secs(1);
+/// Messages that a lane may send at once after a quiet time.
+pub const LANE_BURST: u32 = 1;
+/// Posts of one workspace in a minute: Slack says "several hundred".
+pub const WORKSPACE_POSTS_PER_MINUTE: u32 = 600;
+/// How long it is believed that Slack gives this app one look at a channel's history a minute, once it showed so.
+pub const SLOW_BELIEVED: Duration = HOUR;
+/// How long a proxied call waits for its turn; beyond it the caller is told when to come again. SDKs give up later.
+pub const PROXY_WAIT: Duration = Duration::from_secs(5);
+/// How long a lane waits until it is known whether Slack has its message.
+pub const LOOK_UP: Duration = MINUTE;
+/// How soon after an answer was lost one looks for the message, and how often.
+pub const LOOK_UP_PAUSE: Duration = Duration::from_secs(2);
+/// How long after its answer was lost a message may still turn up in the channel: before that, not to be there proves nothing.
+pub const LOOK_UP_SETTLED: Duration = Duration::from_secs(5);
+/// How far Slack's clock may be from ours when it is asked what was posted since.
+pub const LOOK_UP_SKEW: Duration = MINUTE;
+/// Entries of a channel's history on a page, and pages that are looked through.
+pub const LOOK_UP_PAGE: u32 = 100;
+/// See [`LOOK_UP_PAGE`].
+pub const LOOK_UP_PAGES: u32 = 3;
+/// A lane whose head has waited so long says so.
+pub const LANE_PARKED: Duration = MINUTE;
+/// How far ahead a message can be scheduled: as far as with Slack's own `chat.scheduleMessage`.
+pub const SCHEDULE_AHEAD: Duration = Duration::from_secs(120 * 24 * 60 * 60);
+/// Messages in one call.
+pub const MESSAGE_BATCH: usize = 100;
 /// Messages on their way at once, over all lanes.
 pub const SENDING: usize = 64;
 /// How long a claimed message belongs to whoever took it: three times the longest call.
 pub const SEND_LEASE: Duration = Duration::from_secs(30);
 /// How long a message may wait until it is no longer worth sending.
 pub const MESSAGE_LIFE: Duration = DAY;
+/// How long a message may be asked to wait at most.
+pub const MESSAGE_LIFE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long it is believed whose an e-mail address is, and how many are remembered; some 100 bytes each.
+pub const EMAIL_BELIEVED: (Duration, usize) = (HOUR, 10_000);
+/// An e-mail address.
+pub const EMAIL_BYTES: usize = 254;
 /// How long a lane waits when Slack asks for patience and does not say how much.
 pub const SLACK_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// The longest wait that Slack's `Retry-After` can ask of a lane: far less than a message's life.
@@ -119,6 +151,8 @@ pub const SLACK_RETRY_AFTER_MAX: Duration = HOUR;
 pub const WAITING_MESSAGES: u32 = 1_000_000;
 /// A message's text: what is longer Slack would cut.
 pub const MESSAGE_TEXT_CHARS: usize = 40_000;
+/// A message's text when it is changed: Slack refuses what is longer.
+pub const UPDATE_TEXT_CHARS: usize = 4_000;
 /// A message's text in Markdown.
 pub const MARKDOWN_TEXT_CHARS: usize = 12_000;
 /// Blocks in a message.

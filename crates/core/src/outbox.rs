@@ -6,17 +6,24 @@
 //! out nobody else takes from the lane. So there is one message in flight per lane, and messages keep their order.
 //! When the lane moves again (`next_at`) is in its row, so that the pace outlives a restart.
 //!
+//! Which of the lanes that are due goes first is a matter of *turns*: each tenant has a place in the queue a second ahead of its
+//! next, as in `turns.rs`, so that a flood of one stands before nobody else's first message. What answers a person goes before
+//! the rest of its lane. What else the pace of Slack's asks for is in `pace.rs`.
+//!
 //! Slack's `chat.postMessage` knows no idempotency key. A message whose outcome is unknown (the connection broke
-//! after it was sent, the process died) is *uncertain*: it is not sent again by itself, for that could post twice.
+//! after it was sent, the process died) is *uncertain*: it keeps its place, and is looked for. See `looking.rs`.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::delivery::{Finished, Reap};
 use crate::idempotency::IdempotencyKey;
+use crate::looking::Doubt;
 use crate::names::names;
-use crate::sending::{SendAttempt, SendNext};
-use crate::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp};
+use crate::operation::{OnUncertain, Operation};
+use crate::pace::{Paces, Rule};
+use crate::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
+use crate::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp, limits};
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,26 @@ names!(MessageState {
 });
 
 impl MessageState {
+    /// Whether a message that is put back so waits in its lane.
+    pub fn waits(self) -> bool {
+        matches!(self, Self::Queued | Self::Uncertain)
+    }
+
+    /// Whether it can still be taken back.
+    pub fn can_be_cancelled(self) -> bool {
+        matches!(self, Self::Queued | Self::Held)
+    }
+
+    /// Whether it can be sent after all.
+    pub fn can_be_retried(self) -> bool {
+        matches!(self, Self::Failed | Self::Uncertain | Self::Held | Self::Cancelled | Self::Expired)
+    }
+
+    /// Whether Slack may have it.
+    pub fn may_have_been_sent(self) -> bool {
+        matches!(self, Self::Uncertain | Self::Held)
+    }
+
     /// Every state.
     pub const ALL: [Self; 8] = [
         Self::Queued,
@@ -73,14 +100,54 @@ pub struct NewMessage {
     pub tenant: TenantId,
     /// Through which installation it goes.
     pub installation: InstallationId,
+    /// What it does.
+    pub operation: Operation,
+    /// The message of ours that it is about: it goes through the same lane.
+    pub about: Option<MessageId>,
     /// To which channel or user, as the caller named it.
     pub channel: String,
-    /// The arguments of `chat.postMessage`, as a JSON object.
+    /// The arguments of Slack's method, as a JSON object.
     pub arguments: Bytes,
+    /// It answers a person who waits, and goes before the rest.
+    pub is_urgent: bool,
+    /// It goes out then, and waits in no lane before.
+    pub starts_at: Option<Timestamp>,
+    /// What is done when nobody can tell whether Slack has it.
+    pub on_uncertain: OnUncertain,
+    /// The route by which its channel was found.
+    pub route: Option<String>,
     /// When it was accepted.
     pub accepted_at: Timestamp,
     /// When it is no longer worth sending.
     pub expires_at: Timestamp,
+}
+
+impl NewMessage {
+    /// A post to a channel, with everything else as usual.
+    pub fn post(
+        id: MessageId,
+        tenant: TenantId,
+        installation: InstallationId,
+        channel: String,
+        arguments: Bytes,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            tenant,
+            installation,
+            operation: Operation::Post,
+            about: None,
+            channel,
+            arguments,
+            is_urgent: false,
+            starts_at: None,
+            on_uncertain: OnUncertain::Resend,
+            route: None,
+            accepted_at: now,
+            expires_at: now.after(limits::MESSAGE_LIFE),
+        }
+    }
 }
 
 /// What became of accepting it.
@@ -94,6 +161,8 @@ pub enum Queued {
     Conflict,
     /// So many of this tenant's messages wait that this one has no place.
     Full,
+    /// The message that it is about is none of this tenant's.
+    Unknown,
 }
 
 /// A message on record.
@@ -105,10 +174,18 @@ pub struct Message {
     pub tenant: TenantId,
     /// Through which installation it goes.
     pub installation: InstallationId,
+    /// What it does.
+    pub operation: Operation,
+    /// The message of ours that it is about.
+    pub about: Option<MessageId>,
     /// To which channel or user, as the caller named it.
     pub channel: String,
+    /// The route by which its channel was found.
+    pub route: Option<String>,
     /// Where it stands.
     pub state: MessageState,
+    /// It was sent again although it may have been there already.
+    pub is_possible_duplicate: bool,
     /// Where Slack put it.
     pub posted: Option<Posted>,
     /// Why it is not sent: Slack's own word, or what happened.
@@ -117,9 +194,13 @@ pub struct Message {
     pub accepted_at: Timestamp,
     /// When it is no longer worth sending.
     pub expires_at: Timestamp,
+    /// When it was asked to go out, if not at once.
+    pub starts_at: Option<Timestamp>,
     /// While it waits: not before then, for its lane rests until then.
     pub next_at: Option<Timestamp>,
-    /// The arguments of `chat.postMessage`; in lists empty when they do not open.
+    /// While it waits at the head of a lane that does not move: since when.
+    pub parked_since: Option<Timestamp>,
+    /// The arguments of Slack's method; in lists empty when they do not open.
     pub arguments: Bytes,
     /// The attempts so far, oldest first; none in lists.
     pub attempts: Vec<SendAttempt>,
@@ -143,16 +224,164 @@ pub struct Claimed {
     pub tenant: TenantId,
     /// Through which installation it goes.
     pub installation: InstallationId,
+    /// What it does.
+    pub operation: Operation,
+    /// The message of ours that it is about, where that stands and where Slack put it.
+    pub about: Option<(MessageState, Option<Posted>)>,
     /// To which channel or user, as the caller named it.
     pub channel: String,
+    /// The route by which its channel was found.
+    pub route: Option<String>,
     /// The lane it waits in.
     pub lane: String,
     /// The number of this attempt; the first is 1.
     pub attempt: u32,
+    /// Nobody knows whether Slack has it already.
+    pub doubt: Option<Doubt>,
+    /// What is done when that cannot be found out.
+    pub on_uncertain: OnUncertain,
+    /// It may have been sent twice.
+    pub is_possible_duplicate: bool,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
     /// When it is no longer worth sending.
     pub expires_at: Timestamp,
-    /// The arguments of `chat.postMessage`.
+    /// The arguments of Slack's method.
     pub arguments: Bytes,
+}
+
+/// What is looked for among the lanes.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// What time it is.
+    pub now: Timestamp,
+    /// How long what is taken belongs to whoever took it.
+    pub leased_until: Timestamp,
+    /// How many are taken at most.
+    pub most: usize,
+    /// How fast Slack may be called.
+    pub paces: Paces,
+}
+
+/// What became of a claimed message.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The attempt.
+    pub attempt: SendAttempt,
+    /// Where Slack put it.
+    pub posted: Option<Posted>,
+    /// What follows.
+    pub next: SendNext,
+    /// Slack asked for patience until then.
+    pub limited_until: Option<Timestamp>,
+    /// It was sent again although it may be there already.
+    pub is_possible_duplicate: bool,
+    /// How fast the channel takes messages.
+    pub pace: Rule,
+}
+
+impl Settlement {
+    /// What becomes of a message whose sender died. What had been put down of it, a moment ago or long ago, is that it was
+    /// leased.
+    pub fn interrupted(claimed: &Claimed, leased_until: Timestamp, now: Timestamp) -> Self {
+        let started_at = leased_until.before(limits::SEND_LEASE);
+        let at = now.after(limits::LANE_PACE);
+        let next = if claimed.operation.shows_each_time() {
+            SendNext::Doubt { at, since: Some(started_at) }
+        } else {
+            SendNext::Again { at }
+        };
+        let attempt = SendAttempt {
+            number: claimed.attempt,
+            started_at,
+            duration: None,
+            outcome: SendOutcome::Interrupted,
+            error: SendResult::Interrupted.error(),
+        };
+        let pace = Paces::default().channel;
+        Self { attempt, posted: None, next, limited_until: None, is_possible_duplicate: false, pace }
+    }
+
+    /// When the attempt ended.
+    pub fn ended_at(&self) -> Timestamp {
+        self.attempt.started_at.after(self.attempt.duration.unwrap_or(limits::SEND_LEASE))
+    }
+
+    /// Where the message stands afterwards.
+    pub fn state(&self) -> MessageState {
+        match self.next {
+            SendNext::Settled { state, .. } => state,
+            SendNext::Again { .. } => MessageState::Queued,
+            SendNext::Doubt { .. } => MessageState::Uncertain,
+        }
+    }
+
+    /// Since when nobody knows whether Slack has it.
+    pub fn doubt(&self, claimed: &Claimed) -> Option<Doubt> {
+        match (self.next, claimed.doubt) {
+            (SendNext::Doubt { since: Some(since), .. }, before) => {
+                Some(Doubt { since: before.map_or(since, |before| before.since), at: self.ended_at() })
+            }
+            (SendNext::Doubt { since: None, .. }, before) => before,
+            _ => None,
+        }
+    }
+
+    /// When the lane moves again that could have moved since `free_at`.
+    pub fn lane_at(&self, free_at: Timestamp) -> Timestamp {
+        match self.next {
+            SendNext::Again { at } | SendNext::Doubt { at, .. } => at,
+            SendNext::Settled { is_posted: true, lane_at, .. } => {
+                lane_at.max(self.pace.next_free(free_at, self.ended_at()))
+            }
+            SendNext::Settled { lane_at, .. } => lane_at.max(free_at),
+        }
+    }
+}
+
+/// What somebody wants of a message that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is not to be sent.
+    Cancel,
+    /// It is to be sent after all, and until then.
+    Retry {
+        /// When it is no longer worth sending.
+        expires_at: Timestamp,
+    },
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It stands so now.
+    Now(MessageState),
+    /// It stands so, and can not be changed so.
+    Not(MessageState),
+    /// There is no such message.
+    Unknown,
+}
+
+/// A call that goes past the outbox.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    /// Through which installation.
+    pub installation: InstallationId,
+    /// The method, as [`crate::pace::counted`] names it.
+    pub method: &'static str,
+    /// The channel that it posts to, as the caller named it.
+    pub channel: Option<String>,
+    /// How fast Slack may be called.
+    pub paces: Paces,
+}
+
+/// A turn in a lane for a call that goes past the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is taken: the call goes out then.
+    At(Timestamp),
+    /// Later than the caller would wait; nothing was taken.
+    Later(Timestamp),
 }
 
 /// Which messages are looked for.
@@ -176,29 +405,43 @@ pub trait Outbox {
     /// Makes a message durable together with its lane, in one commit, unless its key was used before.
     async fn message_accept(&self, new: NewMessage, key: Option<IdempotencyKey>) -> StoreResult<Queued>;
 
-    /// Whether any lane is due. Asked often, so without writing.
-    async fn message_due(&self, now: Timestamp) -> StoreResult<bool>;
+    /// When the next lane could move; `None`: nothing waits. Asked often, so without writing.
+    async fn message_due(&self, now: Timestamp) -> StoreResult<Option<Timestamp>>;
 
-    /// Claims the heads of lanes that are due, those first that have been due longest.
-    async fn message_claim(
-        &self,
-        now: Timestamp,
-        leased_until: Timestamp,
-        most: usize,
-    ) -> StoreResult<Vec<Claimed>>;
+    /// Puts what was to wait until now into its lane. How many those were.
+    async fn messages_begin(&self, now: Timestamp) -> StoreResult<usize>;
+
+    /// Claims the heads of lanes that are due, in the order of their turns, as far as Slack's pace allows.
+    async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>>;
 
     /// Puts an attempt on record with what follows it, and frees the lane. Whoever comes after the lease ran out
     /// moves nothing; but what Slack surely said still makes an uncertain message certain.
-    async fn message_settle(
-        &self,
-        claimed: &Claimed,
-        attempt: SendAttempt,
-        posted: Option<Posted>,
-        next: SendNext,
-    ) -> StoreResult<Finished>;
+    async fn message_settle(&self, claimed: &Claimed, settlement: Settlement) -> StoreResult<Finished>;
 
-    /// Settles what the dead left: messages that were on their way become uncertain, those that waited beyond
-    /// their life expire. Returns how many changed.
+    /// Whether it is known of a message of Slack's that it is another row's than this.
+    async fn message_is_anothers(&self, claimed: &Claimed, posted: &Posted) -> StoreResult<bool>;
+
+    /// Cancels a message, or has it sent after all.
+    async fn message_change(
+        &self,
+        tenant: &TenantId,
+        id: MessageId,
+        change: Change,
+        now: Timestamp,
+    ) -> StoreResult<Changed>;
+
+    /// Gives a message that was never tried other arguments. Whether it could.
+    async fn message_rewrite(&self, tenant: &TenantId, id: MessageId, arguments: Bytes) -> StoreResult<bool>;
+
+    /// Takes a turn for a call that goes past the outbox: in its channel's lane, if it posts to one, and in its method's
+    /// window; not later than `until`.
+    async fn turn_take(&self, call: &Passing, now: Timestamp, until: Timestamp) -> StoreResult<Turn>;
+
+    /// Slack refused such a call until then.
+    async fn turn_limited(&self, call: &Passing, until: Timestamp, now: Timestamp) -> StoreResult<()>;
+
+    /// Settles what the dead left: posts that were on their way become uncertain, what comes to the same when it is repeated waits
+    /// again, and what waited beyond its life expires. Returns how many changed.
     async fn message_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize>;
 
     /// Settles a part of what waits for an installation that is gone, as failed and why. How many those were; none at the
@@ -217,6 +460,9 @@ pub trait Outbox {
         filter: MessageFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Message>>;
+
+    /// How many lanes have not moved for longer than [`limits::LANE_PARKED`].
+    async fn lanes_parked(&self, now: Timestamp) -> StoreResult<u32>;
 
     /// How many of a tenant's messages are queued.
     async fn messages_waiting(&self, tenant: &TenantId) -> StoreResult<u32>;

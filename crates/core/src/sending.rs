@@ -3,14 +3,26 @@
 use std::time::Duration;
 
 use crate::names::names;
+use crate::operation::Operation;
 use crate::outbox::{MessageState, Posted};
 use crate::{Rng, Timestamp, limits};
 
 /// How an attempt at sending ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendResult {
-    /// Slack has it.
-    Sent(Posted),
+    /// Slack has it; where, if it said.
+    Sent(Option<Posted>),
+    /// It was looked for, and Slack has it.
+    Found(Posted),
+    /// It was looked for, and that was not enough.
+    LookedUp {
+        /// When it is looked for again.
+        again_at: Timestamp,
+        /// Why.
+        why: String,
+    },
+    /// It was looked for, and somebody must say what to do.
+    Undecided(String),
     /// Slack said no, for good; the text is Slack's own word.
     Refused(String),
     /// Slack said no, and will take it in minutes or hours.
@@ -39,7 +51,7 @@ pub struct SendAttempt {
     pub started_at: Timestamp,
     /// How long it took; unknown when the process ended before it did.
     pub duration: Option<Duration>,
-    /// `sent`, `refused`, `limited`, `not_reached`, `unknown`, `interrupted`.
+    /// `sent`, `found`, `looked_up`, `refused`, `limited`, `not_reached`, `unknown`, `interrupted`.
     pub outcome: SendOutcome,
     /// Slack's word, or what happened.
     pub error: Option<String>,
@@ -50,6 +62,10 @@ pub struct SendAttempt {
 pub enum SendOutcome {
     /// Slack has it.
     Sent,
+    /// Slack had it.
+    Found,
+    /// It was looked for, in vain so far.
+    LookedUp,
     /// Slack said no.
     Refused,
     /// Slack asked for patience.
@@ -64,6 +80,8 @@ pub enum SendOutcome {
 
 names!(SendOutcome {
     Sent = "sent",
+    Found = "found",
+    LookedUp = "looked_up",
     Refused = "refused",
     Limited = "limited",
     NotReached = "not_reached",
@@ -76,6 +94,8 @@ impl SendResult {
     pub fn outcome(&self) -> SendOutcome {
         match self {
             Self::Sent(_) => SendOutcome::Sent,
+            Self::Found(_) => SendOutcome::Found,
+            Self::LookedUp { .. } | Self::Undecided(_) => SendOutcome::LookedUp,
             Self::Refused(_) | Self::Postponed(_) | Self::Odd(_) => SendOutcome::Refused,
             Self::Limited { .. } => SendOutcome::Limited,
             Self::NotReached(_) => SendOutcome::NotReached,
@@ -87,8 +107,10 @@ impl SendResult {
     /// What a person should know of it; `None` when all is well.
     pub fn error(&self) -> Option<String> {
         match self {
-            Self::Sent(_) => None,
-            Self::Refused(error)
+            Self::Sent(_) | Self::Found(_) => None,
+            Self::LookedUp { why, .. } => Some(why.clone()),
+            Self::Undecided(error)
+            | Self::Refused(error)
             | Self::Postponed(error)
             | Self::Odd(error)
             | Self::NotReached(error)
@@ -109,13 +131,22 @@ pub enum SendNext {
     Settled {
         /// Where the message stands.
         state: MessageState,
-        /// When the lane's next message may go.
+        /// Whether the channel has one more message, which counts for its pace.
+        is_posted: bool,
+        /// When the lane's next message may go, the pace aside.
         lane_at: Timestamp,
     },
     /// The message stays at the head of its lane until then.
     Again {
         /// Not before then.
         at: Timestamp,
+    },
+    /// Nobody knows whether Slack has it: it stays at the head of its lane, and is looked for then.
+    Doubt {
+        /// Not before then.
+        at: Timestamp,
+        /// When the attempt began whose outcome is unknown; of a look at a doubt that was there before, none.
+        since: Option<Timestamp>,
     },
 }
 
@@ -128,11 +159,12 @@ const LATER_S: [u64; 4] = [60, 5 * 60, 15 * 60, 60 * 60];
 /// The waits after a word that we do not know; then it counts as a no for good.
 const ODD_S: [u64; 2] = [5, 60];
 
-/// Decides what follows attempt number `attempt` that ended at `now`.
+/// Decides what follows attempt number `attempt` at an operation, which took from `started_at` to `now`.
 pub fn after(
     result: &SendResult,
+    operation: Operation,
     attempt: u32,
-    now: Timestamp,
+    (started_at, now): (Timestamp, Timestamp),
     expires_at: Timestamp,
     rng: &dyn Rng,
 ) -> SendNext {
@@ -140,28 +172,37 @@ pub fn after(
         let at = now.after(wait);
         if at >= expires_at {
             // What keeps this one waiting keeps the next one as well.
-            SendNext::Settled { state: MessageState::Expired, lane_at: at }
+            SendNext::Settled { state: MessageState::Expired, is_posted: false, lane_at: at }
         } else {
             SendNext::Again { at }
         }
     };
-    let settled = |state, wait| SendNext::Settled { state, lane_at: now.after(wait) };
+    let settled = |state, is_posted| SendNext::Settled { state, is_posted, lane_at: now };
     match result {
-        SendResult::Sent(_) => settled(MessageState::Sent, limits::LANE_PACE),
-        SendResult::Refused(_) => settled(MessageState::Failed, Duration::ZERO),
-        // It may stand in the channel, so it counts for the pace.
-        SendResult::Unknown(_) | SendResult::Interrupted => {
-            settled(MessageState::Uncertain, limits::LANE_PACE)
+        SendResult::Sent(_) | SendResult::Found(_) => settled(MessageState::Sent, operation.posts()),
+        SendResult::LookedUp { again_at, .. } => SendNext::Doubt { at: *again_at, since: None },
+        SendResult::Undecided(_) => settled(MessageState::Held, false),
+        SendResult::Refused(_) => settled(MessageState::Failed, false),
+        SendResult::Unknown(_) | SendResult::Interrupted if operation.shows_each_time() => {
+            // Every other attempt is a look.
+            let pause = lengthened(nth(&WAITS_S, attempt.div_ceil(2)), rng).max(limits::LOOK_UP_PAUSE);
+            SendNext::Doubt { at: now.after(pause), since: Some(started_at) }
         }
-        SendResult::Limited { retry_after } => {
-            let (least, most) = (limits::LANE_PACE, limits::SLACK_RETRY_AFTER_MAX);
-            again(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).clamp(least, most))
+        SendResult::Unknown(_) | SendResult::Interrupted | SendResult::NotReached(_) => {
+            again(lengthened(nth(&WAITS_S, attempt), rng))
         }
-        SendResult::NotReached(_) => again(lengthened(nth(&WAITS_S, attempt), rng)),
+        SendResult::Limited { .. } => again(limited_for(result).unwrap_or_default()),
         SendResult::Postponed(_) => again(lengthened(nth(&LATER_S, attempt), rng)),
         SendResult::Odd(_) if attempt as usize <= ODD_S.len() => again(lengthened(nth(&ODD_S, attempt), rng)),
-        SendResult::Odd(_) => settled(MessageState::Failed, Duration::ZERO),
+        SendResult::Odd(_) => settled(MessageState::Failed, false),
     }
+}
+
+/// For how long Slack asked for patience, within reason.
+pub fn limited_for(result: &SendResult) -> Option<Duration> {
+    let SendResult::Limited { retry_after } = result else { return None };
+    let (least, most) = (limits::LANE_PACE, limits::SLACK_RETRY_AFTER_MAX);
+    Some(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).clamp(least, most))
 }
 
 fn nth(waits_s: &[u64], attempt: u32) -> u64 {
@@ -179,33 +220,45 @@ mod tests {
     use crate::SystemRng;
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+    const BEGUN: Timestamp = Timestamp::from_micros(999_000_000);
 
     fn next(result: &SendResult, attempt: u32) -> SendNext {
-        after(result, attempt, NOW, NOW.after(limits::MESSAGE_LIFE), &SystemRng)
+        of(Operation::Post, result, attempt, NOW.after(limits::MESSAGE_LIFE))
+    }
+
+    fn of(operation: Operation, result: &SendResult, attempt: u32, expires_at: Timestamp) -> SendNext {
+        after(result, operation, attempt, (BEGUN, NOW), expires_at, &SystemRng)
     }
 
     fn state(next: SendNext) -> MessageState {
         match next {
             SendNext::Settled { state, .. } => state,
-            SendNext::Again { .. } => panic!("expected an end, got {next:?}"),
+            _ => panic!("expected an end, got {next:?}"),
         }
     }
 
     fn wait(next: SendNext) -> Duration {
         match next {
             SendNext::Again { at } => at.since(NOW),
-            SendNext::Settled { .. } => panic!("expected another attempt, got {next:?}"),
+            _ => panic!("expected another attempt, got {next:?}"),
         }
     }
 
     fn sent() -> SendResult {
-        SendResult::Sent(Posted { channel: "C1".into(), ts: "1.1".into() })
+        SendResult::Sent(Some(Posted { channel: "C1".into(), ts: "1.1".into() }))
     }
 
     #[test]
-    fn what_may_have_reached_slack_is_never_sent_again_by_itself() {
-        assert_eq!(state(next(&SendResult::Unknown("timeout".into()), 1)), MessageState::Uncertain);
-        assert_eq!(state(next(&SendResult::Interrupted, 1)), MessageState::Uncertain);
+    fn what_may_have_reached_slack_is_looked_for_first() {
+        let at = NOW.after(limits::LOOK_UP_PAUSE);
+        for lost in [SendResult::Unknown("timeout".into()), SendResult::Interrupted] {
+            assert_eq!(next(&lost, 1), SendNext::Doubt { at, since: Some(BEGUN) });
+            let repeated = of(Operation::Update, &lost, 1, NOW.after(limits::MESSAGE_LIFE));
+            assert!(wait(repeated) >= Duration::from_secs(1), "what comes to the same is repeated");
+        }
+        let look = SendResult::LookedUp { again_at: at, why: "limited".into() };
+        assert_eq!(next(&look, 2), SendNext::Doubt { at, since: None });
+        assert_eq!(state(next(&SendResult::Undecided("limited".into()), 9)), MessageState::Held);
     }
 
     #[test]
@@ -217,9 +270,9 @@ mod tests {
             assert!((least..=least * 6 / 5).contains(&waited), "{waited:?} after attempt {attempt}");
         }
         let soon = NOW.after(Duration::from_millis(500));
-        assert_eq!(state(after(&lost, 1, NOW, soon, &SystemRng)), MessageState::Expired);
+        assert_eq!(state(of(Operation::Post, &lost, 1, soon)), MessageState::Expired);
         let limited = SendResult::Limited { retry_after: Some(Duration::from_secs(7)) };
-        let SendNext::Settled { lane_at, .. } = after(&limited, 1, NOW, soon, &SystemRng) else { panic!() };
+        let SendNext::Settled { lane_at, .. } = of(Operation::Post, &limited, 1, soon) else { panic!() };
         assert_eq!(lane_at.since(NOW).as_secs(), 7, "the next one waits all the same");
     }
 
@@ -247,13 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_keeps_slacks_pace() {
-        let lane_at = |result: &SendResult| match next(result, 1) {
-            SendNext::Settled { lane_at, .. } => lane_at.since(NOW),
+    fn what_stands_in_the_channel_counts_for_its_pace() {
+        let counts = |operation, result: &SendResult| match of(operation, result, 1, NOW) {
+            SendNext::Settled { is_posted, .. } => is_posted,
             other => panic!("{other:?}"),
         };
-        assert_eq!(lane_at(&sent()), limits::LANE_PACE);
-        assert_eq!(lane_at(&SendResult::Unknown(String::new())), limits::LANE_PACE);
-        assert_eq!(lane_at(&SendResult::Refused("is_archived".into())), Duration::ZERO, "nothing was posted");
+        assert!(counts(Operation::Post, &sent()) && counts(Operation::Share, &SendResult::Sent(None)));
+        assert!(!counts(Operation::Update, &sent()) && !counts(Operation::React, &SendResult::Sent(None)));
+        assert!(!counts(Operation::Post, &SendResult::Refused("is_archived".into())), "nothing was posted");
     }
 }

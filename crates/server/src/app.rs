@@ -15,7 +15,7 @@ use crate::egress::SlackClient;
 use crate::error::{ApiError, ApiResult};
 use crate::installations::upkeep;
 use crate::metrics::Metrics;
-use crate::outbound::Sender;
+use crate::outbound::{People, Sender};
 use crate::settings::Settings;
 
 /// A running gateway's parts.
@@ -32,6 +32,8 @@ pub(crate) struct App {
     pub(crate) refreshing: tokio::sync::Mutex<()>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) sender: Sender,
+    /// People by their e-mail addresses.
+    pub(crate) people: People,
     /// Places for requests that wait for the store: what they hold in memory is bounded.
     pub(crate) accepting: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
@@ -99,6 +101,11 @@ impl App {
     }
 
     pub(crate) fn event_share(&self) -> MutexGuard<'_, EventShare> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.answers)
     }
+}
+
+/// Takes a lock; what a panic of another's left is as good as any.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

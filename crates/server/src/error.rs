@@ -88,6 +88,12 @@ impl ApiError {
         self.body.fix.as_deref()
     }
 
+    /// What a caller reads who asked for several things at once.
+    pub(crate) fn into_body(self) -> ErrorBody {
+        self.log();
+        self.body
+    }
+
     /// Tells the log what the caller is not told.
     pub(crate) fn log(&self) {
         if let Some(source) = &self.source {

@@ -16,7 +16,7 @@ use crate::dispatch::{self, Dispatcher, Registered};
 use crate::egress::{EndpointClient, SlackClient};
 use crate::installations::{refresh, upkeep};
 use crate::metrics::Metrics;
-use crate::outbound::Sender;
+use crate::outbound::{People, Sender};
 use crate::serve::serve;
 use crate::settings::Settings;
 use crate::{home, keeping, outbound, router};
@@ -142,6 +142,7 @@ pub(crate) fn app(
         refreshing: tokio::sync::Mutex::default(),
         dispatcher,
         sender: Sender::new(),
+        people: People::default(),
         accepting: Arc::new(Semaphore::new(limits::ACCEPTING)),
         metrics: Metrics::new()?,
         answers: Mutex::default(),

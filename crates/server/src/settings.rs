@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use tautline_core::SecretHash;
 use tautline_core::limits;
+use tautline_core::pace::Paces;
 use tautline_slack::signing::SigningSecret;
 use tautline_slack::{Token, oauth};
 use url::{Origin, Url};
@@ -39,6 +40,8 @@ pub struct Settings {
     pub bot_token: Option<Token>,
     /// The product's Bolt app that gets everything.
     pub forward: Option<Forward>,
+    /// How fast messages go to Slack.
+    pub paces: Paces,
     /// The incoming webhook for operational alerts. A secret.
     pub ops_webhook: Option<SecretString>,
     /// Limits that tests bring nearer.

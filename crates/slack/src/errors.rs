@@ -30,6 +30,25 @@ pub enum Class {
     Gone,
 }
 
+impl Class {
+    /// The class in one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Limited => "limited",
+            Self::Unsure => "unsure",
+            Self::Later => "later",
+            Self::Renew => "renew",
+            Self::DeadToken => "dead_token",
+            Self::Consent => "consent",
+            Self::Destination => "destination",
+            Self::Payload => "payload",
+            Self::NotOurs => "not_ours",
+            Self::Done => "done",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 struct Entry {
     class: Class,
     words: &'static [&'static str],
@@ -195,6 +214,7 @@ const TABLE: [Entry; 34] = [
         Class::NotOurs,
         &[
             "message_not_found",
+            "no_item_specified",
             "cant_update_message",
             "cant_delete_message",
             "edit_window_closed",
@@ -217,7 +237,7 @@ const TABLE: [Entry; 34] = [
         &["the workspace went to another account before it was sent"],
         "send it for the account that has the workspace now",
     ),
-    Entry { class: Class::Done, words: &["already_reacted"], fix: None },
+    Entry { class: Class::Done, words: &["already_reacted", "no_reaction"], fix: None },
     entry(
         Class::Gone,
         &["method_deprecated", "deprecated_endpoint", "unknown_method"],

@@ -8,10 +8,12 @@
 //! bytes stay as they came, and what is unknown passes through.
 
 pub mod errors;
+pub mod history;
 mod ids;
 pub mod incoming_webhook;
 pub mod message;
 pub mod oauth;
+pub mod outgoing;
 pub mod payload;
 pub mod request;
 pub mod scopes;

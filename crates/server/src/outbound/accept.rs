@@ -1,21 +1,69 @@
 //! Into the outbox: a message that can be sent, made durable.
 
+use bytes::Bytes;
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::outbox::{self, NewMessage, Queued};
-use tautline_core::{InstallationId, MessageId, TenantId, limits};
-use tautline_slack::message::PostMessage;
+use tautline_core::installation::Installation;
+use tautline_core::operation::{OnUncertain, Operation};
+use tautline_core::outbox::{Message, NewMessage, Queued};
+use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
+use tautline_slack::outgoing::Arguments;
 
+use super::check::check;
+use super::people;
 use super::workspace::{Meant, meant};
 use crate::api::v1::creating::conflict;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 
-/// Accepts a message for a tenant's workspace; `place` names it when there are several.
+/// What somebody wants done at Slack.
+pub(crate) struct Wish {
+    /// Where.
+    pub(crate) to: Address,
+    /// The workspace, when there are several.
+    pub(crate) place: Option<String>,
+    pub(crate) operation: Operation,
+    /// Slack's arguments, without where.
+    pub(crate) arguments: Arguments,
+    /// It answers a person who waits.
+    pub(crate) is_urgent: bool,
+    pub(crate) starts_at: Option<Timestamp>,
+    /// `None`: a day after it begins.
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) on_uncertain: OnUncertain,
+}
+
+/// Where something goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Address {
+    /// To a channel by id or name, or to a user by id.
+    Channel(String),
+    /// To a user.
+    Email(String),
+    /// To where a message of ours is: it is about that, or answers it.
+    Message(MessageId),
+}
+
+impl Wish {
+    /// A post, with everything else as usual.
+    pub(crate) fn post(to: Address, arguments: Arguments) -> Self {
+        Self {
+            to,
+            place: None,
+            operation: Operation::Post,
+            arguments,
+            is_urgent: false,
+            starts_at: None,
+            expires_at: None,
+            on_uncertain: OnUncertain::Resend,
+        }
+    }
+}
+
+/// Accepts a message for a tenant's workspace.
 pub(crate) async fn accept(
     app: &App,
     tenant: &TenantId,
-    place: Option<&str>,
-    message: PostMessage,
+    wish: Wish,
     once: Option<IdempotencyKey>,
 ) -> ApiResult<MessageId> {
     // Asked again: the same answer, whatever was connected or came to be refused meanwhile.
@@ -25,11 +73,23 @@ pub(crate) async fn accept(
         return accepted(before, None);
     }
     // Before the workspace: what is wrong with the message is wrong for each.
-    check(&message)?;
-    match meant(app, tenant, place).await? {
-        Meant::This(installation) => queue(app, tenant, installation.id, message, once).await,
-        refused => Err(no_workspace(app, tenant, &refused)),
+    check(app, &wish)?;
+    let about = match wish.to {
+        Address::Message(id) => Some(known(app, tenant, id).await?),
+        _ => None,
+    };
+    let installation = match &about {
+        Some(about) => through(app, tenant, about.installation).await?,
+        None => match meant(app, tenant, wish.place.as_deref()).await? {
+            Meant::This(installation) => *installation,
+            refused => return Err(no_workspace(app, tenant, &refused)),
+        },
+    };
+    granted(&installation, wish.operation.scope())?;
+    if matches!(wish.to, Address::Email(_)) {
+        granted(&installation, "users:read.email")?;
     }
+    queue(app, tenant, installation.id, wish, about.as_ref(), once).await
 }
 
 /// Accepts a message for one installation.
@@ -37,24 +97,52 @@ pub(super) async fn queue(
     app: &App,
     tenant: &TenantId,
     installation: InstallationId,
-    message: PostMessage,
+    wish: Wish,
+    about: Option<&Message>,
     once: Option<IdempotencyKey>,
 ) -> ApiResult<MessageId> {
-    check(&message)?;
+    check(app, &wish)?;
     let now = app.clock.now();
+    let mut arguments = wish.arguments;
+    let channel = match (&wish.to, about) {
+        (_, Some(about)) => about.channel.clone(),
+        (Address::Email(email), _) => {
+            // The address itself stays sealed.
+            arguments.insert("email".to_owned(), email.clone().into());
+            let hash = people::hash(installation, email);
+            format!("@{}", hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        }
+        (Address::Channel(channel), _) => {
+            arguments.insert("channel".to_owned(), channel.clone().into());
+            channel.clone()
+        }
+        (Address::Message(_), None) => String::new(),
+    };
+    let begins = wish.starts_at.unwrap_or(now);
     let new = NewMessage {
         id: MessageId::generate(now, app.rng.as_ref()),
         tenant: tenant.clone(),
         installation,
-        channel: message.channel.clone(),
-        arguments: serde_json::to_vec(&message).expect("messages are plain JSON").into(),
+        operation: wish.operation,
+        about: about.map(|about| about.id),
+        channel,
+        arguments: bytes(&arguments),
+        is_urgent: wish.is_urgent,
+        starts_at: wish.starts_at,
+        on_uncertain: wish.on_uncertain,
+        route: None,
         accepted_at: now,
-        expires_at: now.after(limits::MESSAGE_LIFE),
+        expires_at: wish.expires_at.unwrap_or(begins.after(limits::MESSAGE_LIFE)),
     };
     let id = new.id;
     let queued = app.store.message_accept(new, once).await?;
     app.sender.wake();
     accepted(queued, Some(id))
+}
+
+/// Arguments as they are kept.
+pub(crate) fn bytes(arguments: &Arguments) -> Bytes {
+    serde_json::to_vec(arguments).expect("a JSON object is one").into()
 }
 
 fn accepted(queued: Queued, new: Option<MessageId>) -> ApiResult<MessageId> {
@@ -68,49 +156,39 @@ fn accepted(queued: Queued, new: Option<MessageId>) -> ApiResult<MessageId> {
                 "send again when some have gone out; GET …/messages?state=queued shows what they wait for",
             ))
         }
+        (Queued::Unknown, _) => Err(unknown("the message that it is about")),
         (Queued::Conflict | Queued::Now, _) => Err(conflict()),
     }
 }
 
-/// What Slack would refuse for certain is refused here, where the caller hears of it.
-fn check(message: &PostMessage) -> ApiResult<()> {
-    let channel = &message.channel;
-    if channel.is_empty()
-        || channel.chars().count() > limits::CHANNEL_CHARS
-        || outbox::lane(channel).contains(|c: char| c.is_whitespace() || c.is_control() || c == '#')
-        || outbox::lane(channel).is_empty()
-    {
-        return Err(ApiError::bad_request("invalid_channel", "this is no channel")
-            .fix("give a channel's id, such as C0123456789, or its name with #"));
-    }
-    if !message.has_content() {
-        return Err(ApiError::bad_request("no_text", "there is nothing to say")
-            .fix("give text, markdown_text, blocks or attachments"));
-    }
-    let long =
-        |text: &Option<String>, most: usize| text.as_ref().is_some_and(|text| text.chars().count() > most);
-    let over = |count: Option<usize>, most: usize| count.is_some_and(|count| count > most);
-    if message.markdown_text.is_some() && (message.text.is_some() || message.blocks.is_some()) {
-        return Err(ApiError::bad_request(
-            "markdown_text_conflict",
-            "markdown_text stands beside text or blocks",
-        )
-        .fix("give markdown_text alone, or text and blocks"));
-    }
-    let too = if long(&message.text, limits::MESSAGE_TEXT_CHARS) {
-        ("msg_too_long", "text", limits::MESSAGE_TEXT_CHARS, "characters")
-    } else if long(&message.markdown_text, limits::MARKDOWN_TEXT_CHARS) {
-        ("msg_too_long", "markdown_text", limits::MARKDOWN_TEXT_CHARS, "characters")
-    } else if over(message.blocks.as_ref().map(Vec::len), limits::MESSAGE_BLOCKS) {
-        ("msg_blocks_too_many", "blocks", limits::MESSAGE_BLOCKS, "blocks")
-    } else if over(message.attachments.as_ref().map(Vec::len), limits::MESSAGE_ATTACHMENTS) {
-        ("too_many_attachments", "attachments", limits::MESSAGE_ATTACHMENTS, "attachments")
-    } else {
+/// A message that something is about.
+pub(crate) async fn known(app: &App, tenant: &TenantId, id: MessageId) -> ApiResult<Message> {
+    app.store.message(tenant, id).await?.ok_or_else(|| unknown(&id.to_string()))
+}
+
+/// There is no such message.
+pub(crate) fn unknown(what: &str) -> ApiError {
+    ApiError::not_found("message_unknown", format!("there is no message {what:?}"))
+        .fix("GET /api/v1/integrations/slack/messages lists this tenant's messages")
+}
+
+async fn through(app: &App, tenant: &TenantId, id: InstallationId) -> ApiResult<Installation> {
+    app.store.installation(tenant, id).await?.ok_or_else(|| {
+        let error = "the workspace that the message is in is no longer connected";
+        ApiError::new(http::StatusCode::CONFLICT, "not_connected", error)
+            .fix("connect it: POST /api/v1/integrations/slack/connect-links makes a link")
+    })
+}
+
+/// Slack would say `missing_scope`, but not to whoever sends this. (Of a token that was set by hand the scopes may not be known.)
+fn granted(installation: &Installation, scope: &str) -> ApiResult<()> {
+    let scopes = &installation.facts.scopes;
+    if scopes.is_empty() || scopes.iter().any(|granted| granted == scope) {
         return Ok(());
-    };
-    let (code, field, most, unit) = too;
-    let error = format!("{field} holds more than {most} {unit}, which is more than Slack takes");
-    Err(ApiError::bad_request(code, error).fix("send less, or several messages"))
+    }
+    let error = format!("this workspace has not granted the scope {scope}");
+    Err(ApiError::new(http::StatusCode::CONFLICT, "missing_scope", error)
+        .fix(format!("add {scope} to SLACK_BOT_SCOPES, and have the workspace connected again")))
 }
 
 fn no_workspace(app: &App, tenant: &TenantId, meant: &Meant) -> ApiError {

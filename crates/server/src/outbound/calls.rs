@@ -12,7 +12,8 @@ use tautline_slack::WebApiCall;
 use tautline_slack::message::PostMessage;
 use tautline_slack::web_api::Authorization;
 
-use super::{accept, respond};
+use super::accept::{self, Address, Wish};
+use super::respond;
 use crate::app::App;
 use crate::installations::acting::Acting;
 
@@ -76,7 +77,14 @@ impl SlackCalls {
             request: Sha256::digest(which).into(),
             at: self.app.clock.now(),
         };
-        let queued = accept::queue(&self.app, tenant, installation, message, Some(once)).await;
+        let channel = Address::Channel(message.channel.clone());
+        let Ok(Value::Object(mut arguments)) = serde_json::to_value(message) else {
+            return Err(SlackCallError("the message is no JSON object".to_owned()));
+        };
+        arguments.remove("channel");
+        // A person did something and waits.
+        let wish = Wish { is_urgent: true, ..Wish::post(channel, arguments) };
+        let queued = accept::queue(&self.app, tenant, installation, wish, None, Some(once)).await;
         queued.map_err(|error| SlackCallError(error.text().to_owned()))
     }
 

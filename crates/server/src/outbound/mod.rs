@@ -3,8 +3,12 @@
 pub(crate) mod accept;
 mod answer;
 mod calls;
+pub(crate) mod check;
 mod credential;
 mod headers;
+mod look_up;
+mod people;
+mod perform;
 pub(crate) mod proxy;
 mod refusal;
 mod respond;
@@ -13,5 +17,6 @@ mod standing;
 mod workspace;
 
 pub use calls::{SlackCallError, SlackCalls};
+pub(crate) use people::People;
 pub(crate) use respond::respond;
 pub(crate) use sender::{Sender, send_all};

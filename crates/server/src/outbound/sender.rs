@@ -1,26 +1,21 @@
-//! The sender: takes from the outbox what is due, and posts it.
+//! The sender: takes from the outbox what is due, and does it at Slack.
 //!
-//! The rules (one in flight per lane, the pace, what follows which answer) are `tautline_core::outbox`'s.
+//! The rules (one in flight per lane, the pace, turns, what follows which answer) are `tautline_core::outbox`'s.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tautline_core::delivery::{Finished, Reap};
-use tautline_core::outbox::{Claimed, Posted};
+use tautline_core::outbox::{Claim, Claimed, Settlement};
 use tautline_core::sending::{self, SendAttempt, SendResult};
-use tautline_core::{StoreError, StoreResult, Timestamp, limits};
-use tautline_slack::errors::{self, Class};
-use tautline_slack::message::{self, PostMessage};
-use tautline_slack::{Refusal, web_api};
+use tautline_core::{StoreResult, Timestamp, limits};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
+use super::perform::{Performed, perform};
 use crate::app::App;
-use crate::egress::CallError;
 use crate::error::chain;
-use crate::installations::acting::{Acting, ActingError};
 
 /// How much is on its way, and what calls the sender before its time.
 pub(crate) struct Sender {
@@ -42,44 +37,67 @@ impl Sender {
 /// Sends until told to stop.
 pub(crate) async fn send_all(app: Arc<App>, stop: CancellationToken) {
     let (mut reap_at, mut pause) = (Instant::now() + limits::REAP, limits::SWEEP);
+    let mut is_well = true;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
-            () = app.sender.wake.notified(), if pause == limits::SWEEP => {}
+            () = app.sender.wake.notified(), if is_well => {}
         }
         let is_time_to_reap = Instant::now() >= reap_at;
         if is_time_to_reap {
             reap_at = Instant::now() + limits::REAP;
         }
-        pause = match once(&app, is_time_to_reap).await {
-            Ok(()) => limits::SWEEP,
+        let looked = once(&app, is_time_to_reap).await;
+        is_well = looked.is_ok();
+        pause = match looked {
+            // As lanes keep their pace to the millisecond, one comes back when the next is due, and not by the clock.
+            Ok(Some(due)) => due.since(app.clock.now()).min(limits::SWEEP),
+            Ok(None) => limits::SWEEP,
             Err(error) => {
                 tracing::error!(error = %chain(&error), "the sender cannot use the store; it will try again");
-                (pause * 2).min(limits::SWEEP_PAUSE)
+                (pause * 2).clamp(limits::SWEEP, limits::SWEEP_PAUSE)
             }
         };
     }
 }
 
-async fn once(app: &Arc<App>, reap: bool) -> StoreResult<()> {
+/// Takes what can be taken. When more will be due; none when nothing more can be done before something else happens.
+async fn once(app: &Arc<App>, reap: bool) -> StoreResult<Option<Timestamp>> {
     if reap {
-        let changed = app.store.message_reap(app.clock.now(), Reap::RunOut).await?;
-        if changed > 0 {
-            tracing::warn!(changed, "settled messages whose time had run out");
-        }
+        self::reap(app).await?;
     }
     let free = app.sender.permits.available_permits();
-    // Asked without writing, as most looks find nothing.
-    if free == 0 || !app.store.message_due(app.clock.now()).await? {
-        return Ok(());
+    if free == 0 {
+        return Ok(None);
     }
-    let now = app.clock.now();
+    // Asked without writing, as most looks find nothing.
+    let (due, now) = (app.store.message_due(app.clock.now()).await?, app.clock.now());
+    if due.is_none_or(|due| due > now) {
+        return Ok(due);
+    }
+    let begun = app.store.messages_begin(now).await?;
     let leased_until = now.after(limits::SEND_LEASE);
-    for claimed in app.store.message_claim(now, leased_until, free).await? {
+    let claim = Claim { now, leased_until, most: free, paces: app.settings.paces };
+    let claimed = app.store.message_claim(claim).await?;
+    if claimed.is_empty() && begun == 0 {
+        // What was due may all have expired; or another server was quicker.
+        self::reap(app).await?;
+        let due = app.store.message_due(app.clock.now()).await?;
+        return Ok(due.filter(|due| *due > app.clock.now()));
+    }
+    for claimed in claimed {
         let permit = app.sender.permits.clone().try_acquire_owned();
         let permit = permit.expect("only this task takes permits, and no more is claimed than are free");
         app.tasks.spawn(send(app.clone(), claimed, leased_until, permit));
+    }
+    app.store.message_due(app.clock.now()).await
+}
+
+async fn reap(app: &App) -> StoreResult<()> {
+    let changed = app.store.message_reap(app.clock.now(), Reap::RunOut).await?;
+    if changed > 0 {
+        tracing::warn!(changed, "settled messages whose time had run out");
     }
     Ok(())
 }
@@ -88,17 +106,16 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     let started_at = app.clock.now();
     // A machine that slept in between: the lane may be another's before Slack answers.
     let is_late = started_at.after(limits::SLACK_TIMEOUT) > leased_until;
-    let result = match is_late {
-        true => SendResult::NotReached("the gateway was held up".to_owned()),
+    let performed = match is_late {
+        true => Performed::plain(SendResult::NotReached("the gateway was held up".to_owned())),
         false => {
             let span = debug_span!("send", message = %claimed.id, attempt = claimed.attempt);
-            post(&app, &claimed, leased_until).instrument(span).await
+            perform(&app, &claimed, leased_until).instrument(span).await
         }
     };
     drop(permit);
-    // Somebody else may be waiting for the place.
-    app.sender.wake();
     let ended_at = app.clock.now();
+    let Performed { result, is_possible_duplicate } = performed;
     let attempt = SendAttempt {
         number: claimed.attempt,
         started_at,
@@ -109,73 +126,32 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     if let Some(error) = &attempt.error {
         tracing::warn!(message = %claimed.id, attempt = claimed.attempt, error, "a message was not sent");
     }
-    let next = sending::after(&result, claimed.attempt, ended_at, claimed.expires_at, app.rng.as_ref());
-    let posted = match result {
-        SendResult::Sent(posted) => Some(posted),
-        _ => None,
-    };
-    settle(&app, &claimed, attempt, posted, next).await;
-}
-
-async fn post(app: &Arc<App>, claimed: &Claimed, leased_until: Timestamp) -> SendResult {
-    let Ok(mut message) = serde_json::from_slice::<PostMessage>(&claimed.arguments) else {
-        return SendResult::Refused("the stored message cannot be read".to_owned());
-    };
-    match app.store.channel_moved_to(&claimed.tenant, claimed.installation, &message.channel).await {
-        Ok(Some(moved_to)) => message.channel = moved_to,
-        Ok(None) => {}
-        Err(error) => return unread(claimed, &error),
-    }
-    let until = Some(leased_until);
-    let acting = Acting { until, ..Acting::bot(app, &claimed.tenant, claimed.installation) };
-    let failed = match acting.call::<message::Posted>(|token| message.clone().call(token)).await {
-        Ok(reply) => {
-            let message::Posted { channel, ts } = reply.answer;
-            return SendResult::Sent(Posted { channel, ts });
-        }
-        Err(error @ ActingError::NoToken) => return SendResult::Refused(error.to_string()),
-        Err(error @ (ActingError::Renewing | ActingError::HeldUp)) => {
-            return SendResult::NotReached(error.to_string());
-        }
-        Err(ActingError::Store(error)) => return unread(claimed, &error),
-        Err(ActingError::Call(failed)) => failed,
-    };
-    match failed {
-        CallError::Unreachable(error) => SendResult::NotReached(error),
-        CallError::NoAnswer(error) => SendResult::Unknown(error),
-        CallError::Refused(refusal) if web_api::may_have_been_done(&refusal) => {
-            SendResult::Unknown(refusal.to_string())
-        }
-        CallError::Refused(Refusal::RateLimited { retry_after_s }) => {
-            SendResult::Limited { retry_after: retry_after_s.map(Duration::from_secs) }
-        }
-        CallError::Refused(Refusal::Error(error)) => match errors::class(&error) {
-            Some(Class::Limited) => SendResult::Limited { retry_after: None },
-            Some(Class::Later) => SendResult::Postponed(error),
-            Some(_) => SendResult::Refused(error),
-            None => SendResult::Odd(error),
+    let times = (started_at, ended_at);
+    let rng = app.rng.as_ref();
+    let next = sending::after(&result, claimed.operation, claimed.attempt, times, claimed.expires_at, rng);
+    let settlement = Settlement {
+        attempt,
+        next,
+        limited_until: sending::limited_for(&result).map(|wait| ended_at.after(wait)),
+        is_possible_duplicate,
+        pace: app.settings.paces.channel,
+        posted: match result {
+            SendResult::Sent(posted) => posted,
+            SendResult::Found(posted) => Some(posted),
+            _ => None,
         },
-        CallError::Refused(other) => SendResult::Unknown(other.to_string()),
-    }
-}
-
-fn unread(claimed: &Claimed, error: &StoreError) -> SendResult {
-    tracing::error!(message = %claimed.id, error = %chain(error), "what a message needs cannot be read yet");
-    SendResult::NotReached("the gateway could not read its store".to_owned())
+    };
+    settle(&app, &claimed, settlement).await;
+    // Somebody else may be waiting for the place, or for the lane.
+    app.sender.wake();
 }
 
 /// Tries for as long as the lease holds: forgotten, a message that was sent would be *uncertain*.
-async fn settle(
-    app: &App,
-    claimed: &Claimed,
-    attempt: SendAttempt,
-    posted: Option<Posted>,
-    next: sending::SendNext,
-) {
+async fn settle(app: &App, claimed: &Claimed, settlement: Settlement) {
     let mut pause = limits::SWEEP;
-    let give_up = attempt.started_at.after(limits::SEND_LEASE);
+    let give_up = settlement.attempt.started_at.after(limits::SEND_LEASE);
     loop {
-        match app.store.message_settle(claimed, attempt.clone(), posted.clone(), next).await {
+        match app.store.message_settle(claimed, settlement.clone()).await {
             Ok(Finished::Recorded) => return,
             Ok(Finished::Fenced) => {
                 tracing::warn!(message = %claimed.id, "the lease ran out before the attempt ended");

@@ -11,7 +11,7 @@ use super::failure::Work;
 use crate::limits::PART;
 
 /// Small tables, erased at once. Lanes before the installations they are known by.
-const DOORS: [(&str, &str); 9] = [
+const DOORS: [(&str, &str); 10] = [
     (
         "lanes",
         "DELETE FROM lanes WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
@@ -20,6 +20,11 @@ const DOORS: [(&str, &str); 9] = [
     (
         "lane_names",
         "DELETE FROM lane_names WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
+           UNION SELECT installation_id FROM messages WHERE tenant_id = $1)",
+    ),
+    (
+        "paces",
+        "DELETE FROM paces WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
            UNION SELECT installation_id FROM messages WHERE tenant_id = $1)",
     ),
     (

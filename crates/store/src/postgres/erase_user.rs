@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::database::{Tx, sql};
 use super::failure::Work;
-use super::lanes::{count_off, read};
+use super::lanes::{claimed_columns, count_off, read};
 use super::value;
 use crate::columns::erased;
 use crate::limits::RESEAL_PART;
@@ -82,12 +82,14 @@ async fn messages(
     after: Uuid,
     part: &mut UserErased,
 ) -> Work<Option<Uuid>> {
-    let found =
-        sql("SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at, sealed_arguments
-                     FROM messages WHERE tenant_id = $1 AND id > $2 ORDER BY id LIMIT $3")
-        .bind(tenant.to_string())
-        .bind(after)
-        .bind(RESEAL_PART);
+    let found = sql(concat!(
+        "SELECT ",
+        claimed_columns!(),
+        ", m.sealed_arguments FROM messages m WHERE m.tenant_id = $1 AND m.id > $2 ORDER BY m.id LIMIT $3"
+    ))
+    .bind(tenant.to_string())
+    .bind(after)
+    .bind(RESEAL_PART);
     let found = tx.all(found, |row| Ok((read(row)?, row.try_get::<Vec<u8>, _>("sealed_arguments")?))).await?;
     let names = |(message, sealed): &&(Claimed, Vec<u8>)| {
         let opened = vault.open(sealed::arguments(tenant, &message.id), sealed);
@@ -95,9 +97,11 @@ async fn messages(
     };
     let named = found.iter().filter(names).map(|(message, _)| value::uuid(message.id.as_bytes()));
     let named = named.collect::<Vec<_>>();
-    let cancel = sql("UPDATE messages SET state = 'cancelled', error = $1
-                      WHERE id = ANY($2) AND state = 'queued'
-                      RETURNING id, tenant_id, installation_id, channel, lane, attempt, expires_at");
+    let cancel = sql(concat!(
+        "UPDATE messages m SET state = 'cancelled', error = $1, doubt_since = NULL, doubt_at = NULL
+         WHERE m.id = ANY($2) AND (m.state = 'queued' OR m.state = 'uncertain' AND m.doubt_since IS NOT NULL) RETURNING ",
+        claimed_columns!()
+    ));
     let cancelled = tx.all(cancel.bind(erased!()).bind(named.clone()), read).await?;
     count_off(tx, &cancelled).await?;
     let held =

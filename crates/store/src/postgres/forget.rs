@@ -54,6 +54,9 @@ pub(super) async fn forget(
         sql("DELETE FROM lanes WHERE (installation_id, lane) IN (SELECT installation_id, lane FROM lanes
                WHERE waiting = 0 AND leased_until IS NULL AND next_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
         .bind(clock.database_us(keys)),
+        sql("DELETE FROM paces WHERE (installation_id, method) IN (SELECT installation_id, method FROM paces
+               WHERE used_until < $1 AND rests_until < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)")
+        .bind(clock.database_us(keys)),
         // Those that ended a day ago: Slack has nothing more to say of them.
         sql("DELETE FROM installations WHERE id IN
                (SELECT id FROM installations WHERE removed_at < $1 AND removed_at >= updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)")

@@ -1,19 +1,36 @@
 //! Lanes: who is next, and when. See `tautline_core::outbox` for the theory of operation.
 //!
-//! Whoever changes a lane and a tenant's count takes them in this order, so that nobody waits in a circle.
+//! Whoever changes lanes, windows and tenants' counts takes them in this order, and of each kind in the order of their keys, so
+//! that nobody waits in a circle.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
-use tautline_core::delivery::Finished;
-use tautline_core::outbox::{self, Claimed, MessageState, NewMessage, Posted};
-use tautline_core::sending::{SendAttempt, SendNext};
-use tautline_core::{InstallationId, MessageId, TenantId, Timestamp};
+use tautline_core::looking::Doubt;
+use tautline_core::operation::{OnUncertain, Operation};
+use tautline_core::outbox::{self, Claim, Claimed, MessageState, Posted};
+use tautline_core::pace::{Called, Gate};
+use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
+use uuid::Uuid;
 
 use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
 use super::failure::Work;
-use super::value;
+use super::{paces, value};
+
+/// What [`read`] reads of a message.
+macro_rules! claimed_columns {
+    () => {
+        "m.id, m.tenant_id, m.installation_id, m.operation, m.channel, m.route, m.lane, m.attempt, m.doubt_since,
+         m.doubt_at, m.on_uncertain, m.is_possible_duplicate, m.accepted_at, m.expires_at"
+    };
+}
+pub(super) use claimed_columns;
+
+/// A lane's key.
+pub(super) type Lane = (InstallationId, String);
 
 /// How many messages of a tenant are queued.
 pub(super) async fn waiting(tx: &mut Tx, tenant: &TenantId) -> Work<u32> {
@@ -21,18 +38,18 @@ pub(super) async fn waiting(tx: &mut Tx, tenant: &TenantId) -> Work<u32> {
     Ok(tx.maybe(waiting, |row| value::number(row, "waiting")).await?.unwrap_or(0))
 }
 
-/// The lane of a new message: by the channel that Slack meant by this spelling before, else by the spelling.
-pub(super) async fn of(tx: &mut Tx, new: &NewMessage) -> Work<String> {
-    let spelled = outbox::lane(&new.channel);
+/// The lane of a channel: by the one that Slack meant by this spelling before, else by the spelling.
+pub(super) async fn of(tx: &mut Tx, installation: InstallationId, channel: &str) -> Work<String> {
+    let spelled = outbox::lane(channel);
     let known = sql("SELECT lane FROM lane_names WHERE installation_id = $1 AND name = $2")
-        .bind(value::uuid(new.installation.as_bytes()))
+        .bind(value::uuid(installation.as_bytes()))
         .bind(value::text(spelled));
     let known = tx.maybe(known, |row| value::read_text(row, "lane")).await?;
     Ok(known.unwrap_or_else(|| spelled.to_owned()))
 }
 
 /// Keeps which channel Slack meant.
-async fn learn(tx: &mut Tx, message: &Claimed, posted: &Posted) -> Work<()> {
+pub(super) async fn learn(tx: &mut Tx, message: &Claimed, posted: &Posted) -> Work<()> {
     let spelled = outbox::lane(&message.channel);
     if spelled != posted.channel {
         tx.execute(
@@ -47,39 +64,124 @@ async fn learn(tx: &mut Tx, message: &Claimed, posted: &Posted) -> Work<()> {
     Ok(())
 }
 
-/// Puts a message at the end of its lane. An idle lane is due from now on, not from when it last was.
-pub(super) async fn join(tx: &mut Tx, clock: &DatabaseClock, new: &NewMessage, lane: &str) -> Work<()> {
+/// A message that is put at the end of a lane.
+pub(super) struct Joining<'m> {
+    pub(super) lane: Lane,
+    pub(super) tenant: &'m TenantId,
+    pub(super) is_urgent: bool,
+    /// Whether its tenant has one more that waits: not if it was counted before.
+    pub(super) counts: bool,
+}
+
+fn quantum() -> i64 {
+    value::micros(limits::TURN)
+}
+
+/// Puts messages at the ends of their lanes; lanes that had nothing to do get the next turns of their tenants.
+pub(super) async fn join(
+    tx: &mut Tx,
+    clock: &DatabaseClock,
+    joining: &[Joining<'_>],
+    now: Timestamp,
+) -> Work<()> {
+    struct Joined<'m> {
+        tenant: &'m TenantId,
+        messages: i64,
+        is_urgent: bool,
+    }
+    let mut lanes = BTreeMap::<&Lane, Joined<'_>>::new();
+    let mut tenants = BTreeMap::<&TenantId, (i64, i64)>::new();
+    for one in joining {
+        let lane =
+            lanes.entry(&one.lane).or_insert(Joined { tenant: one.tenant, messages: 0, is_urgent: false });
+        lane.messages += 1;
+        lane.is_urgent |= one.is_urgent;
+        tenants.entry(one.tenant).or_default().0 += i64::from(one.counts);
+    }
+    let now_us = clock.database_us(now);
+    let insert = sql("INSERT INTO lanes AS l (installation_id, lane, waiting, next_at)
+         SELECT j.installation_id, j.lane, j.added, $4
+         FROM unnest($1::uuid[], $2::text[], $3::bigint[]) WITH ORDINALITY AS j (installation_id, lane, added, nth)
+         ORDER BY nth
+         ON CONFLICT (installation_id, lane) DO UPDATE SET waiting = l.waiting + excluded.waiting
+         RETURNING l.installation_id, l.lane, l.waiting, l.leased_until IS NULL AS is_free")
+    .bind(lanes.keys().map(|(installation, _)| value::uuid(installation.as_bytes())).collect::<Vec<_>>())
+    .bind(lanes.keys().map(|(_, lane)| value::text(lane)).collect::<Vec<_>>())
+    .bind(lanes.values().map(|joined| joined.messages).collect::<Vec<_>>())
+    .bind(now_us);
+    let now_waiting = tx.all(insert, |row| {
+        let lane =
+            (InstallationId::from_bytes(value::id(row, "installation_id")?), value::read_text(row, "lane")?);
+        Ok((lane, row.try_get::<i64, _>("waiting")?, row.try_get::<bool, _>("is_free")?))
+    });
+    let mut turning = Vec::new();
+    for (lane, waiting, is_free) in now_waiting.await? {
+        let Some(joined) = lanes.get(&lane) else { continue };
+        let is_ready_by_it = waiting == joined.messages && is_free;
+        if joined.is_urgent {
+            turning.push((lane, None, is_ready_by_it));
+        } else if is_ready_by_it {
+            let (_, turns) = tenants.entry(joined.tenant).or_default();
+            turning.push((lane, Some((joined.tenant, *turns)), true));
+            *turns += 1;
+        }
+    }
+    let ends = count(tx, &tenants, now_us).await?;
+    let turn = |of: &Option<(&TenantId, i64)>| match of {
+        Some((tenant, nth)) => {
+            ends.get(*tenant).map_or(now_us, |end| end - (tenants[tenant].1 - nth) * quantum())
+        }
+        None => now_us,
+    };
+    if turning.is_empty() {
+        return Ok(());
+    }
     tx.execute(
-        sql("INSERT INTO lanes AS l (installation_id, lane, waiting, next_at) VALUES ($1, $2, 1, $3)
-             ON CONFLICT (installation_id, lane) DO UPDATE SET
-               next_at = CASE WHEN l.waiting = 0 THEN greatest(l.next_at, $3) ELSE l.next_at END,
-               waiting = l.waiting + 1")
-        .bind(value::uuid(new.installation.as_bytes()))
-        .bind(value::text(lane))
-        .bind(clock.database_us(new.accepted_at)),
-    )
-    .await?;
-    tx.execute(
-        sql("INSERT INTO outbox_waiting AS w (tenant_id, waiting) VALUES ($1, 1)
-             ON CONFLICT (tenant_id) DO UPDATE SET waiting = w.waiting + 1")
-        .bind(new.tenant.to_string()),
+        sql("UPDATE lanes l SET turn = CASE WHEN t.is_new THEN t.turn ELSE least(l.turn, t.turn) END
+             FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::boolean[]) AS t (installation_id, lane, turn, is_new)
+             WHERE l.installation_id = t.installation_id AND l.lane = t.lane")
+        .bind(turning.iter().map(|((id, _), ..)| value::uuid(id.as_bytes())).collect::<Vec<_>>())
+        .bind(turning.iter().map(|((_, lane), ..)| value::text(lane)).collect::<Vec<_>>())
+        .bind(turning.iter().map(|(_, of, _)| turn(of)).collect::<Vec<_>>())
+        .bind(turning.iter().map(|(.., is_new)| *is_new).collect::<Vec<_>>()),
     )
     .await?;
     Ok(())
 }
 
-/// A queued message is queued no more (`by` = -1), or again (1).
-pub(super) async fn count(tx: &mut Tx, message: &Claimed, by: i64) -> Work<()> {
+/// Counts what waits of each tenant, and takes so many turns of it. The ends of those turns.
+async fn count(
+    tx: &mut Tx,
+    tenants: &BTreeMap<&TenantId, (i64, i64)>,
+    now_us: i64,
+) -> Work<BTreeMap<TenantId, i64>> {
+    let counted = sql("INSERT INTO outbox_waiting AS w (tenant_id, waiting, turn_at)
+         SELECT c.tenant_id, c.added, $4 + c.turns * $5
+         FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS c (tenant_id, added, turns, nth)
+         ORDER BY nth
+         ON CONFLICT (tenant_id) DO UPDATE SET waiting = w.waiting + excluded.waiting,
+           turn_at = CASE WHEN excluded.turn_at > $4 THEN greatest(w.turn_at, $4) + excluded.turn_at - $4
+                     ELSE w.turn_at END
+         RETURNING w.tenant_id, w.turn_at")
+    .bind(tenants.keys().map(ToString::to_string).collect::<Vec<_>>())
+    .bind(tenants.values().map(|(added, _)| *added).collect::<Vec<_>>())
+    .bind(tenants.values().map(|(_, turns)| *turns).collect::<Vec<_>>())
+    .bind(now_us)
+    .bind(quantum());
+    let ends = tx.all(counted, |row| Ok((value::parsed(row, "tenant_id")?, row.try_get("turn_at")?))).await?;
+    Ok(ends.into_iter().collect())
+}
+
+/// A message waits in its lane again.
+pub(super) async fn count_again(tx: &mut Tx, message: &Claimed) -> Work<()> {
     tx.execute(
-        sql("UPDATE lanes SET waiting = waiting + $1 WHERE installation_id = $2 AND lane = $3")
-            .bind(by)
+        sql("UPDATE lanes SET waiting = waiting + 1 WHERE installation_id = $1 AND lane = $2")
             .bind(value::uuid(message.installation.as_bytes()))
             .bind(value::text(&message.lane)),
     )
     .await?;
     tx.execute(
-        sql("UPDATE outbox_waiting SET waiting = waiting + $1 WHERE tenant_id = $2")
-            .bind(by)
+        sql("UPDATE outbox_waiting SET waiting = waiting + 1 WHERE tenant_id = $1")
             .bind(message.tenant.to_string()),
     )
     .await?;
@@ -109,7 +211,6 @@ pub(super) async fn count_off(tx: &mut Tx, messages: &[Claimed]) -> Work<()> {
     count_off_tenants(tx, tenants).await
 }
 
-/// One less for each time a tenant is named.
 async fn count_off_tenants(tx: &mut Tx, tenants: Vec<String>) -> Work<()> {
     let lock = sql("SELECT FROM outbox_waiting WHERE tenant_id = ANY($1) ORDER BY tenant_id FOR UPDATE");
     tx.execute(lock.bind(tenants.clone())).await?;
@@ -123,47 +224,86 @@ async fn count_off_tenants(tx: &mut Tx, tenants: Vec<String>) -> Work<()> {
     Ok(())
 }
 
-/// Whether any lane could move.
-pub(super) async fn is_due(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp) -> Work<bool> {
-    let due =
-        sql("SELECT EXISTS (SELECT FROM lanes WHERE waiting > 0 AND leased_until IS NULL AND next_at <= $1)
-                     AS due")
-        .bind(clock.database_us(now));
-    tx.one(due, |row| row.try_get("due")).await
+/// When the next lane could move.
+pub(super) async fn due(tx: &mut Tx, clock: &DatabaseClock) -> Work<Option<Timestamp>> {
+    let due = sql(
+        "SELECT (SELECT min(next_at) FROM lanes WHERE waiting > 0 AND leased_until IS NULL) AS next_at,
+                     (SELECT min(starts_at) FROM messages WHERE lane = '' AND state = 'queued') AS starts_at",
+    );
+    tx.one(due, |row| {
+        let next_at = row.try_get::<Option<i64>, _>("next_at")?.map(|at| clock.own(at));
+        Ok([next_at, value::time_opt(row, "starts_at")?].into_iter().flatten().min())
+    })
+    .await
 }
 
-/// Takes the heads of lanes that are due and that nobody else is just taking, their arguments still sealed.
+/// Takes the heads of lanes that are due and that nobody else is just taking, their arguments still sealed. What the pace holds
+/// back moves its lane to when it may go.
 pub(super) async fn claim(
     tx: &mut Tx,
     clock: &DatabaseClock,
-    now: Timestamp,
-    leased_until: Timestamp,
-    most: usize,
+    claim: &Claim,
 ) -> Work<Vec<(Claimed, Vec<u8>)>> {
-    let heads =
-        sql("SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.lane, m.attempt, m.expires_at,
-                       m.sealed_arguments
-                     FROM (SELECT installation_id, lane, next_at FROM lanes
-                           WHERE waiting > 0 AND leased_until IS NULL AND next_at <= $1
-                           ORDER BY next_at LIMIT $2 FOR UPDATE SKIP LOCKED) AS l
-                     CROSS JOIN LATERAL (
-                       SELECT * FROM messages
-                       WHERE installation_id = l.installation_id AND lane = l.lane AND state = 'queued'
-                         AND expires_at > $3
-                       ORDER BY seq LIMIT 1) AS m
-                     ORDER BY l.next_at")
-        .bind(clock.database_us(now))
-        .bind(value::limit(most))
-        .bind(now.as_micros());
-    let claimed = tx.all(heads, |row| {
+    let heads = heads(tx, clock, claim).await?;
+    if heads.is_empty() {
+        return Ok(heads);
+    }
+    let calls: Vec<Called> =
+        heads.iter().map(|(message, _)| (message.installation, message.operation.method())).collect();
+    let windows = paces::lock(tx, clock, &calls).await?;
+    let mut gate = Gate::new(&claim.paces, claim.now, windows);
+    let (mut passed, mut held_back) = (Vec::new(), Vec::new());
+    for (head, call) in heads.into_iter().zip(calls) {
+        match gate.pass(call) {
+            Ok(()) => passed.push(head),
+            Err(at) => held_back.push((head.0, at)),
+        }
+    }
+    for (message, at) in &held_back {
+        move_to(tx, clock, message.installation, &message.lane, *at).await?;
+    }
+    paces::keep(tx, clock, &gate.into_windows()).await?;
+    take(tx, clock, passed, claim.leased_until).await
+}
+
+async fn heads(tx: &mut Tx, clock: &DatabaseClock, claim: &Claim) -> Work<Vec<(Claimed, Vec<u8>)>> {
+    let heads = sql(concat!(
+        "SELECT ",
+        claimed_columns!(),
+        ", m.sealed_arguments, a.state AS about_state, a.posted_channel AS about_channel, a.ts AS about_ts
+         FROM (SELECT installation_id, lane, turn FROM lanes
+               WHERE waiting > 0 AND leased_until IS NULL AND next_at <= $1
+               ORDER BY turn LIMIT $2 FOR UPDATE SKIP LOCKED) AS l
+         CROSS JOIN LATERAL (
+           SELECT * FROM messages
+           WHERE installation_id = l.installation_id AND lane = l.lane
+             AND (state = 'queued' OR doubt_since IS NOT NULL)
+             AND (expires_at > $3 OR doubt_since IS NOT NULL)
+           ORDER BY rank, seq LIMIT 1) AS m
+         LEFT JOIN messages a ON a.id = m.about
+         ORDER BY l.turn"
+    ))
+    .bind(clock.database_us(claim.now))
+    .bind(value::limit(claim.most))
+    .bind(claim.now.as_micros());
+    tx.all(heads, |row| {
         let message = read(row)?;
-        Ok((Claimed { attempt: message.attempt + 1, ..message }, row.try_get("sealed_arguments")?))
-    });
-    let heads: Vec<(Claimed, Vec<u8>)> = claimed.await?;
+        let claimed = Claimed { attempt: message.attempt + 1, about: about(row)?, ..message };
+        Ok((claimed, row.try_get("sealed_arguments")?))
+    })
+    .await
+}
+
+async fn take(
+    tx: &mut Tx,
+    clock: &DatabaseClock,
+    heads: Vec<(Claimed, Vec<u8>)>,
+    leased_until: Timestamp,
+) -> Work<Vec<(Claimed, Vec<u8>)>> {
     let ids = heads.iter().map(|(message, _)| value::uuid(message.id.as_bytes())).collect::<Vec<_>>();
     // Somebody may have ended one since it was looked at.
     let take = sql("UPDATE messages SET state = 'sending', attempt = attempt + 1
-                    WHERE id = ANY($1) AND state = 'queued' RETURNING id");
+                    WHERE id = ANY($1) AND (state = 'queued' OR doubt_since IS NOT NULL) RETURNING id");
     let taken = tx.all(take.bind(ids), |row| value::id(row, "id")).await?;
     let claimed =
         heads.into_iter().filter(|(message, _)| taken.contains(message.id.as_bytes())).collect::<Vec<_>>();
@@ -187,114 +327,124 @@ pub(super) async fn claim(
     Ok(claimed)
 }
 
+/// A lane rests until then.
+pub(super) async fn move_to(
+    tx: &mut Tx,
+    clock: &DatabaseClock,
+    installation: InstallationId,
+    lane: &str,
+    at: Timestamp,
+) -> Work<()> {
+    tx.execute(
+        sql("UPDATE lanes SET next_at = greatest(next_at, $1) WHERE installation_id = $2 AND lane = $3")
+            .bind(clock.database_us(at))
+            .bind(value::uuid(installation.as_bytes()))
+            .bind(value::text(lane)),
+    )
+    .await?;
+    Ok(())
+}
+
+fn about(row: &PgRow) -> sqlx::Result<Option<(MessageState, Option<Posted>)>> {
+    if row.try_get::<Option<String>, _>("about_state")?.is_none() {
+        return Ok(None);
+    }
+    let posted = match (value::read_text_opt(row, "about_channel")?, value::read_text_opt(row, "about_ts")?) {
+        (Some(channel), Some(ts)) => Some(Posted { channel, ts }),
+        _ => None,
+    };
+    Ok(Some((value::named(row, "about_state", MessageState::from_name)?, posted)))
+}
+
 pub(super) fn read(row: &PgRow) -> sqlx::Result<Claimed> {
+    let doubt = match (value::time_opt(row, "doubt_since")?, value::time_opt(row, "doubt_at")?) {
+        (Some(since), Some(at)) => Some(Doubt { since, at }),
+        _ => None,
+    };
     Ok(Claimed {
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
         installation: InstallationId::from_bytes(value::id(row, "installation_id")?),
+        operation: value::named(row, "operation", Operation::from_name)?,
+        about: None,
         channel: value::read_text(row, "channel")?,
+        route: value::read_text_opt(row, "route")?,
         lane: value::read_text(row, "lane")?,
         attempt: value::number(row, "attempt")?,
+        doubt,
+        on_uncertain: value::named(row, "on_uncertain", OnUncertain::from_name)?,
+        is_possible_duplicate: row.try_get("is_possible_duplicate")?,
+        accepted_at: value::time(row, "accepted_at")?,
         expires_at: value::time(row, "expires_at")?,
         arguments: Bytes::new(),
     })
 }
 
-/// Frees a lane, to move again at a time.
-async fn free(tx: &mut Tx, clock: &DatabaseClock, message: &Claimed, next_at: Timestamp) -> Work<()> {
-    tx.execute(
-        sql("UPDATE lanes SET leased_until = NULL, next_at = $1 WHERE installation_id = $2 AND lane = $3")
-            .bind(clock.database_us(next_at))
-            .bind(value::uuid(message.installation.as_bytes()))
-            .bind(value::text(&message.lane)),
-    )
-    .await?;
-    Ok(())
+/// How a lane that was leased goes on.
+pub(super) struct Free {
+    /// When it may move again.
+    pub(super) next_at: Timestamp,
+    /// Its head tries in vain.
+    pub(super) is_parked: bool,
+    /// What time it is.
+    pub(super) now: Timestamp,
 }
 
-/// Puts an attempt on record, and what follows it.
-pub(super) async fn settle(
-    tx: &mut Tx,
-    clock: &DatabaseClock,
-    message: &Claimed,
-    attempt: &SendAttempt,
-    posted: Option<&Posted>,
-    next: SendNext,
-) -> Work<Finished> {
-    let (state, lane_at) = match next {
-        SendNext::Settled { state, lane_at } => (state, lane_at),
-        SendNext::Again { at } => (MessageState::Queued, at),
+/// Frees a lane. What waits in it must be counted by then.
+pub(super) async fn free(tx: &mut Tx, clock: &DatabaseClock, message: &Claimed, free: &Free) -> Work<()> {
+    let (installation, lane): (Uuid, String) =
+        (value::uuid(message.installation.as_bytes()), value::text(&message.lane));
+    let now_us = clock.database_us(free.now);
+    let freed = sql("UPDATE lanes SET leased_until = NULL, next_at = $1,
+           parked_since = CASE WHEN $2 THEN coalesce(parked_since, $3) END
+         WHERE installation_id = $4 AND lane = $5
+         RETURNING waiting > 0 AS waits, EXISTS (
+           SELECT FROM messages m WHERE m.installation_id = $4 AND m.lane = $5 AND m.rank = 0
+             AND (m.state = 'queued' OR m.doubt_since IS NOT NULL)) AS is_urgent")
+    .bind(clock.database_us(free.next_at))
+    .bind(free.is_parked)
+    .bind(now_us)
+    .bind(installation)
+    .bind(lane.clone());
+    let freed = tx
+        .maybe(freed, |row| Ok((row.try_get::<bool, _>("waits")?, row.try_get::<bool, _>("is_urgent")?)))
+        .await?;
+    let Some((true, is_urgent)) = freed else { return Ok(()) };
+    let turn = if is_urgent {
+        now_us
+    } else {
+        let next = sql("UPDATE outbox_waiting SET turn_at = greatest(turn_at, $1) + $2 WHERE tenant_id = $3
+                        RETURNING turn_at - $2 AS turn")
+        .bind(now_us)
+        .bind(quantum())
+        .bind(message.tenant.to_string());
+        tx.maybe(next, |row| row.try_get("turn")).await?.unwrap_or(now_us)
     };
-    if let Some(posted) = posted {
-        learn(tx, message, posted).await?;
-    }
-    if becomes(tx, message, attempt, posted, state, MessageState::Sending).await? {
-        free(tx, clock, message, lane_at).await?;
-        if state == MessageState::Queued {
-            count(tx, message, 1).await?;
-        }
-        return Ok(Finished::Recorded);
-    }
-    // The lease ran out and the lane has moved on; but what Slack surely said is still worth knowing.
-    let is_sure = matches!(state, MessageState::Sent | MessageState::Failed);
-    if is_sure && becomes(tx, message, attempt, posted, state, MessageState::Uncertain).await? {
-        return Ok(Finished::Recorded);
-    }
-    Ok(Finished::Fenced)
-}
-
-/// Moves a message on from where this very attempt left it, and records the attempt.
-async fn becomes(
-    tx: &mut Tx,
-    message: &Claimed,
-    attempt: &SendAttempt,
-    posted: Option<&Posted>,
-    state: MessageState,
-    from: MessageState,
-) -> Work<bool> {
-    let changed = sql("UPDATE messages SET state = $1, error = $2, posted_channel = $3, ts = $4
-                       WHERE id = $5 AND tenant_id = $6 AND state = $7 AND attempt = $8")
-    .bind(state.as_str())
-    .bind(value::text_opt(attempt.error.as_deref()))
-    .bind(value::text_opt(posted.map(|posted| posted.channel.as_str())))
-    .bind(value::text_opt(posted.map(|posted| posted.ts.as_str())))
-    .bind(value::uuid(message.id.as_bytes()))
-    .bind(message.tenant.to_string())
-    .bind(from.as_str())
-    .bind(i64::from(message.attempt));
-    if tx.execute(changed).await? == 0 {
-        return Ok(false);
-    }
     tx.execute(
-        sql("INSERT INTO message_attempts (message_id, number, started_at, duration_us, outcome, error)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (message_id, number) DO UPDATE SET started_at = excluded.started_at,
-               duration_us = excluded.duration_us, outcome = excluded.outcome, error = excluded.error")
-        .bind(value::uuid(message.id.as_bytes()))
-        .bind(i64::from(attempt.number))
-        .bind(attempt.started_at.as_micros())
-        .bind(attempt.duration.map(value::micros))
-        .bind(attempt.outcome.as_str())
-        .bind(value::text_opt(attempt.error.as_deref())),
+        sql("UPDATE lanes SET turn = greatest(next_at, $1) WHERE installation_id = $2 AND lane = $3")
+            .bind(turn)
+            .bind(installation)
+            .bind(lane),
     )
     .await?;
-    Ok(true)
+    Ok(())
 }
 
-/// Puts back what was taken and cannot be used; the attempt that was not made is not counted.
-pub(super) async fn put_back(
+/// When a lane may move next, as it stands; nobody else changes it until this is done.
+pub(super) async fn next_at(
     tx: &mut Tx,
     clock: &DatabaseClock,
-    message: &Claimed,
-    next_at: Timestamp,
-) -> Work<()> {
-    let back = sql("UPDATE messages SET state = 'queued', attempt = attempt - 1
-                    WHERE id = $1 AND state = 'sending' AND attempt = $2")
-    .bind(value::uuid(message.id.as_bytes()))
-    .bind(i64::from(message.attempt));
-    if tx.execute(back).await? == 1 {
-        free(tx, clock, message, next_at).await?;
-        count(tx, message, 1).await?;
-    }
-    Ok(())
+    installation: InstallationId,
+    lane: &str,
+) -> Work<Option<Timestamp>> {
+    let found = sql("SELECT next_at FROM lanes WHERE installation_id = $1 AND lane = $2 FOR UPDATE")
+        .bind(value::uuid(installation.as_bytes()))
+        .bind(value::text(lane));
+    tx.maybe(found, |row| Ok(clock.own(row.try_get("next_at")?))).await
+}
+
+/// Lanes whose head has tried in vain since then or longer.
+pub(super) async fn parked(tx: &mut Tx, clock: &DatabaseClock, since: Timestamp) -> Work<u32> {
+    let parked = sql("SELECT count(*) AS parked FROM lanes WHERE parked_since <= $1");
+    tx.one(parked.bind(clock.database_us(since)), |row| value::number(row, "parked")).await
 }

@@ -3,6 +3,7 @@
 mod accept;
 mod attempts;
 mod audit;
+mod changes;
 mod channels;
 mod clock;
 mod connects;
@@ -10,6 +11,7 @@ mod database;
 mod deliveries;
 mod due;
 mod endpoints;
+mod enqueue;
 mod erase;
 mod erase_user;
 mod failure;
@@ -26,11 +28,13 @@ mod listed;
 mod migrate;
 mod moves;
 mod outbox;
+mod paces;
 mod parked;
 mod reap;
 mod refreshes;
 mod reseal;
 mod sessions;
+mod settle;
 mod standings;
 mod tenants;
 mod unsent;
@@ -47,6 +51,7 @@ use tokio::task::AbortHandle;
 use accept::Accepting;
 use clock::DatabaseClock;
 use database::{Database, Whose, sql};
+use enqueue::Enqueuing;
 use finish::Finishing;
 use group::Group;
 use installations::Lookups;
@@ -68,6 +73,7 @@ pub struct PostgresStore {
     lookups: Group<Lookups>,
     accepting: Group<Accepting>,
     finishing: Group<Finishing>,
+    enqueuing: Group<Enqueuing>,
     clock: Arc<DatabaseClock>,
     comparing: AbortHandle,
     vault: Arc<dyn Vault>,
@@ -136,6 +142,7 @@ impl PostgresStore {
             lookups: Group::start(inbound.clone(), Lookups),
             accepting: Group::start(inbound.clone(), Accepting { clock: clock.clone() }),
             finishing: Group::start(inbound.clone(), Finishing),
+            enqueuing: Group::start(database.clone(), Enqueuing { clock: clock.clone() }),
             lists: pool(Whose::Others, POSTGRES_LIST_CONNECTIONS),
             inbound,
             database,

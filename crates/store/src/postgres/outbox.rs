@@ -6,25 +6,30 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::idempotency::IdempotencyKey;
+use tautline_core::operation::Operation;
 use tautline_core::outbox::{
-    Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Posted, Queued,
+    Change, Changed, Claim, Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Passing,
+    Posted, Queued, Settlement, Turn,
 };
-use tautline_core::sending::{SendAttempt, SendNext, SendOutcome};
+use tautline_core::sending::{SendAttempt, SendOutcome};
 use tautline_core::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp, limits};
 
 use super::clock::DatabaseClock;
-use super::database::{Sql, sql};
-use super::idempotency::Before;
-use super::{PostgresStore, idempotency, lanes, unsent, value};
+use super::database::sql;
+use super::enqueue::{Enqueue, queued};
+use super::{PostgresStore, changes, idempotency, lanes, paces, settle, unsent, value};
 use crate::sealed;
 
 /// The columns of a message, of the table `messages` under the name `m`.
 macro_rules! columns {
     () => {
-        "m.id, m.tenant_id, m.installation_id, m.channel, m.state, m.accepted_at, m.expires_at, m.posted_channel,
-         m.ts, m.error, m.sealed_arguments,
+        "m.id, m.tenant_id, m.installation_id, m.operation, m.about, m.channel, m.route, m.state,
+         m.is_possible_duplicate, m.accepted_at, m.expires_at, m.starts_at, m.posted_channel, m.ts, m.error,
+         m.sealed_arguments,
          (SELECT l.next_at FROM lanes l WHERE l.installation_id = m.installation_id AND l.lane = m.lane
-            AND m.state = 'queued') AS next_at"
+            AND (m.state = 'queued' OR m.doubt_since IS NOT NULL)) AS next_at,
+         (SELECT l.parked_since FROM lanes l WHERE l.installation_id = m.installation_id AND l.lane = m.lane
+            AND m.state = 'queued' AND m.attempt > 0) AS parked_since"
     };
 }
 
@@ -37,60 +42,81 @@ impl Outbox for PostgresStore {
     }
 
     async fn message_accept(&self, new: NewMessage, key: Option<IdempotencyKey>) -> StoreResult<Queued> {
-        let sealed = self.vault.seal(sealed::arguments(&new.tenant, &new.id), &new.arguments);
-        let mut tx = self.database.write().await?;
-        if lanes::waiting(&mut tx, &new.tenant).await? >= limits::WAITING_MESSAGES {
-            let before = match &key {
-                Some(key) => idempotency::find(&mut tx, key).await?.map(queued),
-                None => None,
-            };
-            return tx.finish(before.unwrap_or(Queued::Full)).await;
-        }
-        if let Some(key) = &key
-            && let Some(before) = idempotency::claim(&mut tx, key, Some(new.id.as_bytes())).await?
-        {
-            return tx.finish(queued(before)).await;
-        }
-        let lane = lanes::of(&mut tx, &new).await?;
-        // The lane first: its row is held until the commit, so that the order of the numbers is that of the commits.
-        lanes::join(&mut tx, &self.clock, &new, &lane).await?;
-        tx.execute(insert(&new, &lane, sealed)).await?;
-        tx.finish(Queued::Now).await
+        let sealed_arguments = self.vault.seal(sealed::arguments(&new.tenant, &new.id), &new.arguments);
+        self.enqueuing.ask(Enqueue { new, key, sealed_arguments }).await
     }
 
-    async fn message_due(&self, now: Timestamp) -> StoreResult<bool> {
+    async fn message_due(&self, _: Timestamp) -> StoreResult<Option<Timestamp>> {
         let mut tx = self.database.read().await?;
-        let due = lanes::is_due(&mut tx, &self.clock, now).await?;
+        let due = lanes::due(&mut tx, &self.clock).await?;
         tx.finish(due).await
     }
 
-    async fn message_claim(
-        &self,
-        now: Timestamp,
-        leased_until: Timestamp,
-        most: usize,
-    ) -> StoreResult<Vec<Claimed>> {
+    async fn messages_begin(&self, now: Timestamp) -> StoreResult<usize> {
         let mut tx = self.database.write().await?;
-        let taken = lanes::claim(&mut tx, &self.clock, now, leased_until, most).await?;
+        let begun = changes::begin(&mut tx, &self.clock, now).await?;
+        tx.finish(begun).await
+    }
+
+    async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>> {
+        let mut tx = self.database.write().await?;
+        let taken = lanes::claim(&mut tx, &self.clock, &claim).await?;
         let taken = tx.finish(taken).await?;
         let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken);
         // What can be sent must be, whatever becomes of the rest: its lease is running.
-        if let Err(error) = self.put_back(&shut, leased_until).await {
+        if let Err(error) = self.put_back(&shut, &claim).await {
             tracing::error!(%error, "messages that cannot be opened could not be put back yet");
         }
         Ok(opened)
     }
 
-    async fn message_settle(
-        &self,
-        claimed: &Claimed,
-        attempt: SendAttempt,
-        posted: Option<Posted>,
-        next: SendNext,
-    ) -> StoreResult<Finished> {
+    async fn message_settle(&self, claimed: &Claimed, settlement: Settlement) -> StoreResult<Finished> {
         let mut tx = self.database.write().await?;
-        let settled = lanes::settle(&mut tx, &self.clock, claimed, &attempt, posted.as_ref(), next).await?;
+        let settled = settle::settle(&mut tx, &self.clock, claimed, &settlement).await?;
         tx.finish(settled).await
+    }
+
+    async fn message_is_anothers(&self, claimed: &Claimed, posted: &Posted) -> StoreResult<bool> {
+        let mut tx = self.database.read().await?;
+        let others = sql("SELECT EXISTS (SELECT FROM messages WHERE installation_id = $1 AND ts = $2
+                            AND posted_channel = $3 AND id <> $4) AS is_anothers")
+        .bind(value::uuid(claimed.installation.as_bytes()))
+        .bind(value::text(&posted.ts))
+        .bind(value::text(&posted.channel))
+        .bind(value::uuid(claimed.id.as_bytes()));
+        let found = tx.one(others, |row| row.try_get("is_anothers")).await?;
+        tx.finish(found).await
+    }
+
+    async fn message_change(
+        &self,
+        tenant: &TenantId,
+        id: MessageId,
+        change: Change,
+        now: Timestamp,
+    ) -> StoreResult<Changed> {
+        let mut tx = self.database.write().await?;
+        let changed = changes::change(&mut tx, &self.clock, tenant, id, change, now).await?;
+        tx.finish(changed).await
+    }
+
+    async fn message_rewrite(&self, tenant: &TenantId, id: MessageId, arguments: Bytes) -> StoreResult<bool> {
+        let sealed = self.vault.seal(sealed::arguments(tenant, &id), &arguments);
+        let mut tx = self.database.write().await?;
+        let rewritten = changes::rewrite(&mut tx, tenant, id, sealed).await?;
+        tx.finish(rewritten).await
+    }
+
+    async fn turn_take(&self, call: &Passing, now: Timestamp, until: Timestamp) -> StoreResult<Turn> {
+        let mut tx = self.database.write().await?;
+        let turn = paces::take_turn(&mut tx, &self.clock, call, now, until).await?;
+        tx.finish(turn).await
+    }
+
+    async fn turn_limited(&self, call: &Passing, until: Timestamp, now: Timestamp) -> StoreResult<()> {
+        let mut tx = self.database.write().await?;
+        paces::limited(&mut tx, &self.clock, call, until, now).await?;
+        tx.finish(()).await
     }
 
     async fn message_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize> {
@@ -137,6 +163,12 @@ impl Outbox for PostgresStore {
         Ok(Page::of(found, page, |message| *message.id.as_bytes()))
     }
 
+    async fn lanes_parked(&self, now: Timestamp) -> StoreResult<u32> {
+        let mut tx = self.database.read().await?;
+        let parked = lanes::parked(&mut tx, &self.clock, now.before(limits::LANE_PARKED)).await?;
+        tx.finish(parked).await
+    }
+
     async fn messages_waiting(&self, tenant: &TenantId) -> StoreResult<u32> {
         let mut tx = self.database.read().await?;
         let waiting = lanes::waiting(&mut tx, tenant).await?;
@@ -164,35 +196,14 @@ impl Outbox for PostgresStore {
 
 impl PostgresStore {
     /// Each in a transaction of its own: of several at once the lanes and counts would not be taken in their order.
-    async fn put_back(&self, shut: &[Claimed], next_at: Timestamp) -> StoreResult<()> {
+    async fn put_back(&self, shut: &[Claimed], claim: &Claim) -> StoreResult<()> {
         for claimed in shut {
             let mut tx = self.database.write().await?;
-            lanes::put_back(&mut tx, &self.clock, claimed, next_at).await?;
+            settle::put_back(&mut tx, &self.clock, claimed, claim.leased_until, claim.now).await?;
             tx.finish(()).await?;
         }
         Ok(())
     }
-}
-
-/// What was accepted before under a key.
-fn queued(before: Before) -> Queued {
-    match before.made.filter(|_| before.is_same) {
-        Some(id) => Queued::Before(MessageId::from_bytes(id)),
-        None => Queued::Conflict,
-    }
-}
-
-fn insert(new: &NewMessage, lane: &str, sealed: Vec<u8>) -> Sql {
-    sql("INSERT INTO messages (id, tenant_id, installation_id, channel, lane, state, attempt, accepted_at,
-           expires_at, sealed_arguments) VALUES ($1, $2, $3, $4, $5, 'queued', 0, $6, $7, $8)")
-    .bind(value::uuid(new.id.as_bytes()))
-    .bind(new.tenant.to_string())
-    .bind(value::uuid(new.installation.as_bytes()))
-    .bind(value::text(&new.channel))
-    .bind(value::text(lane))
-    .bind(new.accepted_at.as_micros())
-    .bind(new.expires_at.as_micros())
-    .bind(sealed)
 }
 
 /// Reads a message, its arguments still sealed.
@@ -205,13 +216,19 @@ fn read(row: &PgRow, clock: &DatabaseClock) -> sqlx::Result<(Message, Vec<u8>)> 
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
         installation: InstallationId::from_bytes(value::id(row, "installation_id")?),
+        operation: value::named(row, "operation", Operation::from_name)?,
+        about: value::id_opt(row, "about")?.map(MessageId::from_bytes),
         channel: value::read_text(row, "channel")?,
+        route: value::read_text_opt(row, "route")?,
         state: value::named(row, "state", MessageState::from_name)?,
+        is_possible_duplicate: row.try_get("is_possible_duplicate")?,
         posted,
         error: value::read_text_opt(row, "error")?,
         accepted_at: value::time(row, "accepted_at")?,
         expires_at: value::time(row, "expires_at")?,
+        starts_at: value::time_opt(row, "starts_at")?,
         next_at: row.try_get::<Option<i64>, _>("next_at")?.map(|at| clock.own(at)),
+        parked_since: row.try_get::<Option<i64>, _>("parked_since")?.map(|at| clock.own(at)),
         arguments: Bytes::new(),
         attempts: Vec::new(),
     };

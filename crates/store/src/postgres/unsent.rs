@@ -2,14 +2,14 @@
 
 use sqlx::postgres::PgRow;
 use tautline_core::delivery::Reap;
-use tautline_core::outbox::MessageState;
-use tautline_core::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
-use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp, limits};
+use tautline_core::outbox::Settlement;
+use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp};
 
 use super::clock::DatabaseClock;
 use super::database::{Database, Tx, sql};
 use super::failure::Work;
-use super::lanes::{count_off, read, settle};
+use super::lanes::{claimed_columns, count_off, read};
+use super::settle::settle;
 use super::value;
 use crate::limits::REAP_BATCH;
 
@@ -38,27 +38,19 @@ async fn settle_interrupted(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp, 
         Reap::All => i64::MAX,
         Reap::RunOut => clock.database_us(now),
     };
-    let orphans =
-        sql("SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.lane, m.attempt, m.expires_at,
-                         l.leased_until
-                       FROM lanes l JOIN messages m
-                         ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
-                       WHERE l.leased_until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED")
-        .bind(until)
-        .bind(REAP_BATCH);
+    let orphans = sql(concat!(
+        "SELECT ",
+        claimed_columns!(),
+        ", l.leased_until FROM lanes l JOIN messages m
+               ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
+             WHERE l.leased_until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED"
+    ))
+    .bind(until)
+    .bind(REAP_BATCH);
     let orphan = |row: &PgRow| Ok((read(row)?, clock.own(value::number(row, "leased_until")?)));
     let orphans = tx.all(orphans, orphan).await?;
     for (message, leased_until) in &orphans {
-        let attempt = SendAttempt {
-            number: message.attempt,
-            started_at: leased_until.before(limits::SEND_LEASE),
-            duration: None,
-            outcome: SendOutcome::Interrupted,
-            error: SendResult::Interrupted.error(),
-        };
-        let state = MessageState::Uncertain;
-        let next = SendNext::Settled { state, lane_at: now.after(limits::LANE_PACE) };
-        settle(tx, clock, message, &attempt, None, next).await?;
+        settle(tx, clock, message, &Settlement::interrupted(message, *leased_until, now)).await?;
     }
     Ok(orphans.len())
 }
@@ -70,11 +62,12 @@ pub(super) async fn fail(
     installation: InstallationId,
     error: &str,
 ) -> Work<usize> {
-    let fail = sql("UPDATE messages SET state = 'failed', error = $1 WHERE id IN (
-                      SELECT id FROM messages
-                      WHERE tenant_id = $2 AND installation_id = $3 AND state = 'queued'
-                      LIMIT $4 FOR UPDATE SKIP LOCKED)
-                    RETURNING id, tenant_id, installation_id, channel, lane, attempt, expires_at")
+    let fail = sql(concat!(
+        "UPDATE messages m SET state = 'failed', error = $1 WHERE m.id IN (
+           SELECT id FROM messages WHERE tenant_id = $2 AND installation_id = $3 AND state = 'queued'
+           LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING ",
+        claimed_columns!()
+    ))
     .bind(value::text(error))
     .bind(tenant.to_string())
     .bind(value::uuid(installation.as_bytes()))
@@ -85,10 +78,12 @@ pub(super) async fn fail(
 }
 
 async fn expire(tx: &mut Tx, now: Timestamp) -> Work<usize> {
-    let expire = sql("UPDATE messages SET state = 'expired' WHERE id IN (
-                        SELECT id FROM messages WHERE state = 'queued' AND expires_at <= $1
-                        ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-                      RETURNING id, tenant_id, installation_id, channel, lane, attempt, expires_at")
+    let expire = sql(concat!(
+        "UPDATE messages m SET state = 'expired' WHERE m.id IN (
+           SELECT id FROM messages WHERE state = 'queued' AND expires_at <= $1
+           ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING ",
+        claimed_columns!()
+    ))
     .bind(now.as_micros())
     .bind(REAP_BATCH);
     let old = tx.all(expire, read).await?;

@@ -31,7 +31,7 @@ const LEAVE_ENDPOINTS: &str = "UPDATE endpoints SET
 pub(super) fn part(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Erased> {
     let mut erased = Erased::default();
     let id = tenant.as_str();
-    for table in ["lanes", "lane_names", "moved_channels"] {
+    for table in ["lanes", "lane_names", "paces", "moved_channels"] {
         let of_installations = format!(
             "DELETE FROM {table} WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = ?1
                UNION SELECT installation_id FROM messages WHERE tenant_id = ?1)"

@@ -6,7 +6,7 @@ use tautline_core::delivery::DeadReason;
 use tautline_core::keeping::{ResealCursor, UserErased, names_user};
 use tautline_core::{MessageId, RequestId, TenantId, Vault};
 
-use super::lanes::{count, read};
+use super::lanes::{claimed_columns, count, read};
 use super::value;
 use crate::columns::erased;
 use crate::limits::RESEAL_PART;
@@ -95,10 +95,7 @@ fn request(connection: &Connection, id: &[u8; 16], part: &mut UserErased) -> rus
 
 fn message(connection: &Connection, id: &[u8; 16], part: &mut UserErased) -> rusqlite::Result<()> {
     let found = connection
-        .prepare_cached(
-            "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at, state FROM messages
-             WHERE id = ?",
-        )?
+        .prepare_cached(concat!("SELECT ", claimed_columns!(), ", m.state FROM messages m WHERE m.id = ?"))?
         .query_row([id], |row| Ok((read(row)?, row.get::<_, String>("state")?)))
         .optional()?;
     let Some((message, state)) = found else { return Ok(()) };
@@ -107,12 +104,15 @@ fn message(connection: &Connection, id: &[u8; 16], part: &mut UserErased) -> rus
         return Ok(());
     }
     connection.prepare_cached("UPDATE messages SET sealed_arguments = x'' WHERE id = ?")?.execute([id])?;
-    if state == "queued" || state == "held" {
+    let waits = state == "queued" || message.doubt.is_some();
+    if waits || state == "held" {
         connection
-            .prepare_cached("UPDATE messages SET state = 'cancelled', error = ? WHERE id = ?")?
+            .prepare_cached(
+                "UPDATE messages SET state = 'cancelled', error = ?, doubt_since = NULL, doubt_at = NULL WHERE id = ?",
+            )?
             .execute(params![erased!(), id])?;
     }
-    if state == "queued" {
+    if waits {
         count(connection, &message, -1)?;
     }
     part.messages += 1;

@@ -21,6 +21,7 @@ pub(super) async fn forget(writer: &Writer, now: Timestamp) -> StoreResult<Forgo
         links,
         parked,
         lanes,
+        paces,
         installations,
     ] {
         let rows = writer.write(move |connection| Ok(part(connection, now)?)).await?;
@@ -155,6 +156,13 @@ fn lanes(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
     let idle = "DELETE FROM lanes WHERE (installation_id, lane) IN (SELECT installation_id, lane FROM lanes
                   WHERE waiting = 0 AND leased_until IS NULL AND next_at < ?1 LIMIT ?2)";
     delete(connection, idle, now.before(limits::KEY_KEPT).as_micros())
+}
+
+/// Windows of methods that were not called for long.
+fn paces(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
+    let past = "DELETE FROM paces WHERE (installation_id, method) IN
+                  (SELECT installation_id, method FROM paces WHERE used_until < ?1 AND rests_until < ?1 LIMIT ?2)";
+    delete(connection, past, now.before(limits::KEY_KEPT).as_micros())
 }
 
 /// Those that ended a day ago: Slack has nothing more to say of them.

@@ -2,13 +2,14 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_the_line.sql"),
     include_str!("migrations/0002_the_dashboard.sql"),
     include_str!("migrations/0003_keeping.sql"),
     include_str!("migrations/0004_the_front_door.sql"),
     include_str!("migrations/0005_bad_days.sql"),
     include_str!("migrations/0006_installations.sql"),
+    include_str!("migrations/0007_outbound.sql"),
 ];
 
 /// The schema that this version knows.

@@ -7,21 +7,25 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::idempotency::IdempotencyKey;
+use tautline_core::operation::Operation;
 use tautline_core::outbox::{
-    Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Posted, Queued,
+    Change, Changed, Claim, Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Passing,
+    Posted, Queued, Settlement, Turn,
 };
-use tautline_core::sending::{SendAttempt, SendNext, SendOutcome};
+use tautline_core::sending::{SendAttempt, SendOutcome};
 use tautline_core::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp, limits};
 
 use super::failure::Work;
-use super::{SqliteStore, idempotency, lanes, unsent, value};
+use super::{SqliteStore, changes, idempotency, lanes, paces, settle, unsent, value};
 use crate::sealed;
 
 /// The columns of a message, of the table `messages` under the name `m`.
-const COLUMNS: &str = "id, tenant_id, installation_id, channel, state, accepted_at, expires_at,
-    posted_channel, ts, error,
+const COLUMNS: &str = "id, tenant_id, installation_id, operation, about, channel, route, state,
+    is_possible_duplicate, accepted_at, expires_at, starts_at, posted_channel, ts, error,
     (SELECT l.next_at FROM lanes l WHERE l.installation_id = m.installation_id AND l.lane = m.lane
-       AND m.state = 'queued') AS next_at";
+       AND (m.state = 'queued' OR m.doubt_since IS NOT NULL)) AS next_at,
+    (SELECT l.parked_since FROM lanes l WHERE l.installation_id = m.installation_id AND l.lane = m.lane
+       AND m.state = 'queued' AND m.attempt > 0) AS parked_since";
 
 #[async_trait]
 impl Outbox for SqliteStore {
@@ -42,33 +46,32 @@ impl Outbox for SqliteStore {
             if lanes::waiting(connection, &new.tenant)? >= limits::WAITING_MESSAGES {
                 return Ok(Queued::Full);
             }
+            if !put(connection, &new, &sealed)? {
+                return Ok(Queued::Unknown);
+            }
             if let Some(key) = &key {
                 idempotency::record(connection, key, Some(new.id.as_bytes()))?;
             }
-            let lane = lanes::of(connection, &new)?;
-            insert(connection, &new, &lane, &sealed)?;
-            lanes::join(connection, &new, &lane)?;
             Ok(Queued::Now)
         });
         accepted.await
     }
 
-    async fn message_due(&self, now: Timestamp) -> StoreResult<bool> {
-        self.lookups.read(move |connection| Ok(lanes::is_due(connection, now)?)).await
+    async fn message_due(&self, _: Timestamp) -> StoreResult<Option<Timestamp>> {
+        self.lookups.read(|connection| Ok(lanes::due(connection)?)).await
     }
 
-    async fn message_claim(
-        &self,
-        now: Timestamp,
-        leased_until: Timestamp,
-        most: usize,
-    ) -> StoreResult<Vec<Claimed>> {
-        let taken =
-            self.writer.write(move |connection| Ok(lanes::claim(connection, now, leased_until, most)?));
+    async fn messages_begin(&self, now: Timestamp) -> StoreResult<usize> {
+        self.writer.write(move |connection| Ok(changes::begin(connection, now)?)).await
+    }
+
+    async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>> {
+        let taken = self.writer.write(move |connection| Ok(lanes::claim(connection, &claim)?));
         let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken.await?);
         if !shut.is_empty() {
             let back = move |connection: &Connection| -> Work<()> {
-                Ok(shut.iter().try_for_each(|claimed| lanes::put_back(connection, claimed, leased_until))?)
+                let back = |claimed| settle::put_back(connection, claimed, claim.leased_until, claim.now);
+                Ok(shut.iter().try_for_each(back)?)
             };
             // What can be sent must be, whatever becomes of the rest: its lease is running.
             if let Err(error) = self.writer.write(back).await {
@@ -78,18 +81,55 @@ impl Outbox for SqliteStore {
         Ok(opened)
     }
 
-    async fn message_settle(
-        &self,
-        claimed: &Claimed,
-        attempt: SendAttempt,
-        posted: Option<Posted>,
-        next: SendNext,
-    ) -> StoreResult<Finished> {
+    async fn message_settle(&self, claimed: &Claimed, settlement: Settlement) -> StoreResult<Finished> {
         let claimed = Claimed { arguments: Bytes::new(), ..claimed.clone() };
-        let settled = self.writer.write(move |connection| {
-            Ok(lanes::settle(connection, &claimed, &attempt, posted.as_ref(), next)?)
-        });
+        let settled =
+            self.writer.write(move |connection| Ok(settle::settle(connection, &claimed, &settlement)?));
         settled.await
+    }
+
+    async fn message_is_anothers(&self, claimed: &Claimed, posted: &Posted) -> StoreResult<bool> {
+        let (installation, id, posted) = (claimed.installation, claimed.id, posted.clone());
+        let found = self.lookups.read(move |connection| {
+            let others = connection
+                .prepare_cached(
+                    "SELECT 1 FROM messages WHERE installation_id = ? AND ts = ? AND posted_channel = ? AND id <> ?",
+                )?
+                .exists(params![installation.as_bytes(), posted.ts, posted.channel, id.as_bytes()])?;
+            Ok(others)
+        });
+        found.await
+    }
+
+    async fn message_change(
+        &self,
+        tenant: &TenantId,
+        id: MessageId,
+        change: Change,
+        now: Timestamp,
+    ) -> StoreResult<Changed> {
+        let tenant = tenant.clone();
+        let changed =
+            self.writer.write(move |connection| Ok(changes::change(connection, &tenant, id, change, now)?));
+        changed.await
+    }
+
+    async fn message_rewrite(&self, tenant: &TenantId, id: MessageId, arguments: Bytes) -> StoreResult<bool> {
+        let sealed = self.vault.seal(sealed::arguments(tenant, &id), &arguments);
+        let tenant = tenant.clone();
+        let rewritten =
+            self.writer.write(move |connection| Ok(changes::rewrite(connection, &tenant, id, &sealed)?));
+        rewritten.await
+    }
+
+    async fn turn_take(&self, call: &Passing, now: Timestamp, until: Timestamp) -> StoreResult<Turn> {
+        let call = call.clone();
+        self.writer.write(move |connection| Ok(paces::take_turn(connection, &call, now, until)?)).await
+    }
+
+    async fn turn_limited(&self, call: &Passing, until: Timestamp, now: Timestamp) -> StoreResult<()> {
+        let call = call.clone();
+        self.writer.write(move |connection| Ok(paces::limited(connection, &call, until, now)?)).await
     }
 
     async fn message_reap(&self, now: Timestamp, which: Reap) -> StoreResult<usize> {
@@ -142,6 +182,11 @@ impl Outbox for SqliteStore {
         found.await
     }
 
+    async fn lanes_parked(&self, now: Timestamp) -> StoreResult<u32> {
+        let since = now.before(limits::LANE_PARKED);
+        self.lookups.read(move |connection| Ok(lanes::parked(connection, since)?)).await
+    }
+
     async fn messages_waiting(&self, tenant: &TenantId) -> StoreResult<u32> {
         let tenant = tenant.clone();
         self.lookups.read(move |connection| Ok(lanes::waiting(connection, &tenant)?)).await
@@ -182,20 +227,60 @@ fn before(connection: &Connection, key: &IdempotencyKey) -> rusqlite::Result<Opt
     }))
 }
 
-fn insert(connection: &Connection, new: &NewMessage, lane: &str, sealed: &[u8]) -> rusqlite::Result<()> {
+/// Makes a message durable and puts it into its lane, if it is to go out at once. False: what it is about is not there.
+fn put(connection: &Connection, new: &NewMessage, sealed: &[u8]) -> rusqlite::Result<bool> {
+    let (lane, is_urgent) = match &new.about {
+        Some(about) => {
+            let found = connection
+                .prepare_cached("SELECT lane, rank FROM messages WHERE id = ? AND tenant_id = ?")?
+                .query_row(params![about.as_bytes(), new.tenant.as_str()], |row| {
+                    Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)? == 0))
+                })
+                .optional()?;
+            match found {
+                Some((lane, is_urgent)) if !lane.is_empty() => (lane, is_urgent),
+                Some(_) => (lanes::of(connection, new.installation, &new.channel)?, new.is_urgent),
+                None => return Ok(false),
+            }
+        }
+        None if new.starts_at.is_some() => (String::new(), false),
+        None => (lanes::of(connection, new.installation, &new.channel)?, new.is_urgent),
+    };
+    insert(connection, new, &lane, is_urgent, sealed)?;
+    lanes::count_one(connection, &new.tenant)?;
+    if !lane.is_empty() {
+        lanes::join(connection, new.installation, &lane, &new.tenant, is_urgent, new.accepted_at)?;
+    }
+    Ok(true)
+}
+
+fn insert(
+    connection: &Connection,
+    new: &NewMessage,
+    lane: &str,
+    is_urgent: bool,
+    sealed: &[u8],
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO messages (id, tenant_id, installation_id, channel, lane, state, attempt, accepted_at,
-               expires_at, sealed_arguments) VALUES (?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?)",
+            "INSERT INTO messages (id, tenant_id, installation_id, operation, about, channel, lane, rank, state, attempt,
+               accepted_at, expires_at, starts_at, on_uncertain, route, sealed_arguments)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             new.id.as_bytes(),
             new.tenant.as_str(),
             new.installation.as_bytes(),
+            new.operation.as_str(),
+            new.about.map(|about| *about.as_bytes()),
             new.channel,
             lane,
+            u32::from(!is_urgent),
             new.accepted_at.as_micros(),
             new.expires_at.as_micros(),
+            new.starts_at.map(Timestamp::as_micros),
+            new.on_uncertain.as_str(),
+            new.route,
             sealed,
         ])?;
     Ok(())
@@ -210,13 +295,19 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,
         installation: InstallationId::from_bytes(value::id(row, "installation_id")?),
+        operation: value::named(row, "operation", Operation::from_name)?,
+        about: value::id_opt(row, "about")?.map(MessageId::from_bytes),
         channel: row.get("channel")?,
+        route: row.get("route")?,
         state: value::named(row, "state", MessageState::from_name)?,
+        is_possible_duplicate: row.get("is_possible_duplicate")?,
         posted,
         error: row.get("error")?,
         accepted_at: value::time(row, "accepted_at")?,
         expires_at: value::time(row, "expires_at")?,
+        starts_at: value::time_opt(row, "starts_at")?,
         next_at: value::time_opt(row, "next_at")?,
+        parked_since: value::time_opt(row, "parked_since")?,
         arguments: Bytes::new(),
         attempts: Vec::new(),
     })

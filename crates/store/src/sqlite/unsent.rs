@@ -2,11 +2,11 @@
 
 use rusqlite::{Connection, params};
 use tautline_core::delivery::Reap;
-use tautline_core::outbox::MessageState;
-use tautline_core::sending::{SendAttempt, SendNext, SendOutcome, SendResult};
-use tautline_core::{InstallationId, TenantId, Timestamp, limits};
+use tautline_core::outbox::Settlement;
+use tautline_core::{InstallationId, TenantId, Timestamp};
 
-use super::lanes::{count, read, settle};
+use super::lanes::{claimed_columns, count, read};
+use super::settle::settle;
 use super::value;
 use crate::limits::REAP_BATCH;
 
@@ -29,25 +29,17 @@ fn settle_interrupted(connection: &Connection, now: Timestamp, which: Reap) -> r
         Reap::RunOut => now.as_micros(),
     };
     let orphans = connection
-        .prepare_cached(
-            "SELECT m.id, m.tenant_id, m.installation_id, m.channel, m.lane, m.attempt, m.expires_at, l.leased_until
-             FROM lanes l JOIN messages m
+        .prepare_cached(concat!(
+            "SELECT ",
+            claimed_columns!(),
+            ", l.leased_until FROM lanes l JOIN messages m
                ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
-             WHERE l.leased_until <= ? LIMIT ?",
-        )?
+             WHERE l.leased_until <= ? LIMIT ?"
+        ))?
         .query_map(params![until, REAP_BATCH], |row| Ok((read(row)?, value::time(row, "leased_until")?)))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for (message, leased_until) in &orphans {
-        let attempt = SendAttempt {
-            number: message.attempt,
-            started_at: leased_until.before(limits::SEND_LEASE),
-            duration: None,
-            outcome: SendOutcome::Interrupted,
-            error: SendResult::Interrupted.error(),
-        };
-        let state = MessageState::Uncertain;
-        let next = SendNext::Settled { state, lane_at: now.after(limits::LANE_PACE) };
-        settle(connection, message, &attempt, None, next)?;
+        settle(connection, message, &Settlement::interrupted(message, *leased_until, now))?;
     }
     Ok(orphans.len())
 }
@@ -60,10 +52,11 @@ pub(super) fn fail(
     error: &str,
 ) -> rusqlite::Result<usize> {
     let waiting = connection
-        .prepare_cached(
-            "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at FROM messages
-             WHERE tenant_id = ? AND installation_id = ? AND state = 'queued' LIMIT ?",
-        )?
+        .prepare_cached(concat!(
+            "SELECT ",
+            claimed_columns!(),
+            " FROM messages m WHERE m.tenant_id = ? AND m.installation_id = ? AND m.state = 'queued' LIMIT ?"
+        ))?
         .query_map(params![tenant.as_str(), installation.as_bytes(), REAP_BATCH], read)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for message in &waiting {
@@ -77,10 +70,11 @@ pub(super) fn fail(
 
 fn expire(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
     let old = connection
-        .prepare_cached(
-            "SELECT id, tenant_id, installation_id, channel, lane, attempt, expires_at FROM messages
-             WHERE state = 'queued' AND expires_at <= ? ORDER BY expires_at LIMIT ?",
-        )?
+        .prepare_cached(concat!(
+            "SELECT ",
+            claimed_columns!(),
+            " FROM messages m WHERE m.state = 'queued' AND m.expires_at <= ? ORDER BY m.expires_at LIMIT ?"
+        ))?
         .query_map(params![now.as_micros(), REAP_BATCH], read)?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     for message in &old {

@@ -37,11 +37,16 @@ pub async fn a_channel_loses_its_names(scene: &Scene) {
     };
     // Slack tells that #general is C1, and from then on both are one lane.
     store.message_accept(message(), None).await.unwrap();
-    let claimed = store.message_claim(NOW, later(30), 1).await.unwrap().remove(0);
+    let claimed = store.message_claim(crate::outbox::claiming(NOW, later(30), 1)).await.unwrap().remove(0);
     crate::outbox::settle(scene, &claimed, crate::outbox::sent(0)).await;
     let lane = async |at: u64| {
         store.message_accept(message(), None).await.unwrap();
-        store.message_claim(later(at), later(at + 30), 1).await.unwrap().remove(0).lane
+        store
+            .message_claim(crate::outbox::claiming(later(at), later(at + 30), 1))
+            .await
+            .unwrap()
+            .remove(0)
+            .lane
     };
     assert_eq!(lane(100).await, "C1");
     store.channel_forget_names(&scene.globex, id, "C1").await.unwrap();

@@ -71,7 +71,7 @@ pub async fn nothing_that_waits_is_deleted_by_age(scene: &Scene) {
     }
     let kept = scene.store.message(&scene.acme, queued).await.unwrap().expect("it waits");
     assert!(!kept.arguments.is_empty());
-    assert!(scene.store.message_due(late).await.unwrap(), "and so does its lane");
+    assert!(crate::outbox::is_due(scene, late).await, "and so does its lane");
     // Once they have come to an end, they go.
     scene.store.delivery_reap(late, Reap::All).await.unwrap();
     scene.store.message_reap(late, Reap::All).await.unwrap();
@@ -295,19 +295,27 @@ pub async fn what_a_restored_backup_had_to_send_is_held(scene: &Scene) {
     for channel in ["C1", "C2"] {
         scene.store.message_accept(crate::outbox::new(&scene.acme, channel, "x"), None).await.unwrap();
     }
-    let sending = scene.store.message_claim(NOW, NOW.after(limits::SEND_LEASE), 1).await.unwrap();
+    let sending = scene
+        .store
+        .message_claim(crate::outbox::claiming(NOW, NOW.after(limits::SEND_LEASE), 1))
+        .await
+        .unwrap();
     assert_eq!(sending.len(), 1);
     assert_eq!(scene.store.hold_messages().await.unwrap(), 2);
     let found = scene.store.messages(&scene.acme, MessageFilter::default(), page(10, None)).await.unwrap();
     assert!(found.items.iter().all(|message| message.state == MessageState::Held), "{:?}", found.items);
-    assert!(!scene.store.message_due(NOW.after(limits::SEND_LEASE)).await.unwrap());
+    assert!(!crate::outbox::is_due(scene, NOW.after(limits::SEND_LEASE)).await);
     assert_eq!(scene.store.messages_waiting(&scene.acme).await.unwrap(), 0);
     // What comes after them goes.
     scene.store.message_accept(crate::outbox::new(&scene.acme, "C1", "new"), None).await.unwrap();
     assert_eq!(
         scene
             .store
-            .message_claim(NOW.after(limits::SEND_LEASE), NOW.after(limits::SEND_LEASE * 2), 9)
+            .message_claim(crate::outbox::claiming(
+                NOW.after(limits::SEND_LEASE),
+                NOW.after(limits::SEND_LEASE * 2),
+                9
+            ))
             .await
             .unwrap()
             .len(),

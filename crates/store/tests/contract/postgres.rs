@@ -37,7 +37,7 @@ async fn two_replicas() -> (Scene, Arc<dyn Store>, Database) {
 async fn the_running_settings_are_named() {
     let readiness = postgres().await.store.readiness(NOW).await.unwrap();
     assert!(readiness.engine.starts_with("PostgreSQL "), "{}", readiness.engine);
-    assert!(readiness.engine.ends_with("schema 6"), "{}", readiness.engine);
+    assert!(readiness.engine.ends_with("schema 7"), "{}", readiness.engine);
     assert_eq!(readiness.durability, "fsync=off synchronous_commit=on full_page_writes=on");
 }
 
@@ -74,7 +74,7 @@ async fn replicas_that_start_together_migrate_once() {
     for start in starts.collect::<Vec<_>>() {
         start.await.unwrap().unwrap();
     }
-    assert_eq!(database.sql("SELECT version FROM schema_version"), "6");
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "7");
 }
 
 /// Somebody reads a table for long, a dump say. What waits for the table would have everybody else wait behind it.
@@ -101,7 +101,7 @@ async fn a_migration_waits_for_a_table_without_holding_up_those_who_use_it() {
     assert!(!migrating.is_finished());
     dump.execute("COMMIT").await.unwrap();
     migrating.await.unwrap().unwrap();
-    assert_eq!(database.sql("SELECT version FROM schema_version"), "6");
+    assert_eq!(database.sql("SELECT version FROM schema_version"), "7");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -263,7 +263,7 @@ async fn a_database_that_cannot_be_used_is_named_without_its_password() {
     postgres_on(&database).await;
     database.sql("UPDATE schema_version SET version = 99");
     let future = said(open(database.url(), None).await.err().unwrap());
-    assert!(future.contains("schema 99") && future.contains("knows 6"), "{future}");
+    assert!(future.contains("schema 99") && future.contains("knows 7"), "{future}");
 }
 
 /// A transaction of somebody else's, as far as it has come.

@@ -103,7 +103,7 @@ fn a_file_from_the_future_is_refused_and_left_alone() {
     drop(file);
     let options = || SqliteOptions { path: path.clone(), holder: "a test".into(), commit_gate: None };
     let opened = SqliteStore::open(options(), keyring());
-    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 6, .. })));
+    assert!(matches!(opened.err(), Some(OpenError::FromTheFuture { found: 99, known: 7, .. })));
     let file = rusqlite::Connection::open(&path).unwrap();
     let tables: i64 = file.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0)).unwrap();
     assert_eq!(tables, 0);
@@ -179,11 +179,17 @@ async fn without_the_key_a_message_goes_on_waiting() {
     let without = reopen(Arc::new(Keyring::single("other", [8; 32], Arc::new(SystemRng))));
     for minute in 0..20 {
         let now = later(minute * 60);
-        assert!(without.message_claim(now, later(minute * 60 + 30), 10).await.unwrap().is_empty());
+        assert!(
+            without
+                .message_claim(crate::outbox::claiming(now, later(minute * 60 + 30), 10))
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
     drop(without);
     let with = reopen(keyring());
-    let claimed = with.message_claim(later(1200), later(1230), 10).await.unwrap();
+    let claimed = with.message_claim(crate::outbox::claiming(later(1200), later(1230), 10)).await.unwrap();
     assert_eq!((claimed.len(), claimed[0].attempt), (1, 1), "nothing was lost and no attempt used up");
     drop(ground);
 }

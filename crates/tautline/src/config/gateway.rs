@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
-use tautline_server::core::SecretHash;
-use tautline_server::core::{SystemRng, limits};
+use tautline_server::core::pace::{Paces, Rule};
+use tautline_server::core::{SecretHash, SystemRng, limits};
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::slack::{Token, oauth, scopes};
 use tautline_server::{CALLBACK_PATH, Forward, Issuer, OAuth, Settings, Tuning, names_metadata};
@@ -93,6 +93,7 @@ impl GatewayConfig {
             bot_token: environment.secret("SLACK_BOT_TOKEN", p).map(Token::new),
             forward: forward(environment, &mut off, p),
             ops_webhook: ops_webhook(environment, p),
+            paces: paces(environment, p),
             tuning: tuning(environment, p),
             public_url,
             slack_url,
@@ -143,6 +144,26 @@ fn tuning(environment: &Environment, problems: &mut Problems) -> Tuning {
         ));
     }
     Tuning { commit_budget, ..Tuning::default() }
+}
+
+/// How fast messages go to Slack: what Slack allows, unless somebody knows better.
+fn paces(environment: &Environment, problems: &mut Problems) -> Paces {
+    let mut number = |name: &str, usual: u32, most: u32| {
+        let found = environment.parsed(name, "a number", problems).unwrap_or(usual);
+        if found == 0 || found > most {
+            problems.add(format!("{name} is not from 1 to {most}"));
+            return usual;
+        }
+        found
+    };
+    let pace_ms = u32::try_from(limits::LANE_PACE.as_millis()).unwrap_or(u32::MAX);
+    let pace_ms = number("TAUTLINE_CHANNEL_PACE_MS", pace_ms, 600_000);
+    let burst = number("TAUTLINE_CHANNEL_BURST", limits::LANE_BURST, 100);
+    let posts = number("TAUTLINE_WORKSPACE_POSTS_PER_MINUTE", limits::WORKSPACE_POSTS_PER_MINUTE, 6_000_000);
+    Paces {
+        channel: Rule::every(Duration::from_millis(pace_ms.into()), burst),
+        workspace: Rule::per_minute(posts),
+    }
 }
 
 fn signing_secrets(environment: &Environment, problems: &mut Problems) -> Vec<SigningSecret> {

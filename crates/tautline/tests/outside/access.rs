@@ -24,7 +24,7 @@ enum Asks {
 use Asks::{InSlacksWay, Nothing, Platform, Scope};
 
 /// A new route belongs here, or the test fails.
-const ROUTES: [(&str, &str, Asks); 42] = [
+const ROUTES: [(&str, &str, Asks); 47] = [
     ("get", "/api/v1/audit", Scope("manage")),
     ("post", "/api/v1/dashboard-links", Scope("manage")),
     ("get", "/api/v1/dashboard-links/{secret}", Nothing),
@@ -57,6 +57,11 @@ const ROUTES: [(&str, &str, Asks); 42] = [
     // A page: without a credential it is the sign-in page.
     ("get", "/api/v1/integrations/slack/oauth/start", Scope("manage")),
     ("delete", "/api/v1/integrations/slack/users/{id}/content", Scope("manage")),
+    ("patch", "/api/v1/integrations/slack/messages/{id}", Scope("send")),
+    ("delete", "/api/v1/integrations/slack/messages/{id}", Scope("send")),
+    ("post", "/api/v1/integrations/slack/messages/batch", Scope("send")),
+    ("post", "/api/v1/integrations/slack/messages/{id}/retry", Scope("send")),
+    ("post", "/api/v1/integrations/slack/reactions", Scope("send")),
     ("post", "/api/v1/integrations/webhooks/slack", Nothing),
     ("get", "/api/v1/keys", Scope("manage")),
     ("post", "/api/v1/keys", Platform("manage")),
@@ -94,6 +99,10 @@ async fn ask(
         }
         (_, "/api/v1/keys") => Some(json!({ "scopes": ["read"] })),
         (_, "/api/v1/tenants") => Some(json!({ "id": "initech" })),
+        (_, "/api/v1/integrations/slack/messages/batch") => {
+            Some(json!({ "messages": [{ "to": { "channel": "C1" }, "text": "x" }] }))
+        }
+        (_, "/api/v1/integrations/slack/reactions") => Some(json!({ "name": "x", "message": "msg_x" })),
         (_, "/api/v1/integrations/slack/messages") => Some(json!({ "to": { "channel": "C1" }, "text": "x" })),
         _ => Some(json!({})),
     };

@@ -157,7 +157,7 @@ async fn a_persons_token_is_kept_with_the_bots_and_revoked_with_it() {
 async fn org_slack(address: Address) -> Receiver {
     let access = json!({
         "ok": true, "access_token": "xoxb-org", "token_type": "bot", "app_id": "A0ORG", "bot_user_id": "U0BOT",
-        "scope": "commands,incoming-webhook", "team": null, "enterprise": { "id": "E0ORG", "name": "Mega Corp" },
+        "scope": "chat:write,commands,incoming-webhook", "team": null, "enterprise": { "id": "E0ORG", "name": "Mega Corp" },
         "is_enterprise_install": true, "authed_user": { "id": "U0ADMIN" },
         "incoming_webhook": { "url": "https://hooks.slack.com/services/T/B/hook-secret", "channel": "#x" },
     });
@@ -179,7 +179,7 @@ async fn an_org_is_connected_as_a_whole() {
         .with("TAUTLINE_SLACK_URL", &address.url(8081))
         .with("SLACK_CLIENT_ID", "1.2")
         .with("SLACK_CLIENT_SECRET", "client-secret")
-        .with("SLACK_BOT_SCOPES", "commands,incoming-webhook")
+        .with("SLACK_BOT_SCOPES", "chat:write,commands,incoming-webhook")
         .with("TAUTLINE_ENCRYPTION_KEYS", crate::support::ENCRYPTION_KEYS)
         .start();
     let key = gateway.tenant("acme").await;

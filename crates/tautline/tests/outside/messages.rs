@@ -1,9 +1,13 @@
 //! The messages API: accepted is durable, sent in its turn, and never twice in silence.
 
+use std::collections::HashMap;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Gateway, GatewaySetup, Receiver, Reply, Slack, eventually, http};
+use crate::support::{
+    Address, Browser, Gateway, GatewaySetup, Received, Receiver, Reply, Slack, eventually, http, response,
+};
 
 const MESSAGES: &str = "/api/v1/integrations/slack/messages";
 
@@ -192,24 +196,79 @@ async fn what_was_accepted_outlives_a_kill_and_a_slack_that_is_away() {
     assert_eq!(receiver.received().len(), 1);
 }
 
+/// A Slack that loses the answers to posts, and shows of a channel what the test says.
+async fn losing(address: Address, history: &'static str) -> Receiver {
+    let answer = move |got: Received| async move {
+        match got.path.split('/').next_back() {
+            Some("chat.postMessage") => response(502, "", ""),
+            Some(method) if method.starts_with("conversations.history") => response(200, "", history),
+            _ => response(200, "", r#"{"ok":false,"error":"unknown_method"}"#),
+        }
+    };
+    Receiver::start(address.port(8081), Reply::of(answer)).await
+}
+
+fn posts(receiver: &Receiver) -> Vec<String> {
+    let posts = receiver.received().into_iter().filter(|got| got.path.ends_with("chat.postMessage"));
+    posts.map(|got| got.text()).collect()
+}
+
 #[tokio::test]
-async fn an_answer_that_never_came_leaves_a_message_uncertain_and_unrepeated() {
+async fn an_answer_that_never_came_leaves_a_message_uncertain_until_it_is_found() {
     let (slack, gateway, key) = scene().await;
     let address = slack.address;
     slack.stop_and_wait().await;
-    let receiver = Receiver::start(
-        address.port(8081),
-        Reply::Say("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"),
-    )
-    .await;
-    let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "perhaps" })).await;
+    let answers = move |got: Received| async move {
+        static POSTED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+        let form = form_urlencoded::parse(&got.body).into_owned().collect::<HashMap<_, _>>();
+        match got.path.split('/').next_back() {
+            Some("chat.postMessage") if form["text"] == "perhaps" => {
+                POSTED.set(form["metadata"].clone()).unwrap();
+                response(502, "", "")
+            }
+            Some("chat.postMessage") => response(200, "", r#"{"ok":true,"channel":"C01","ts":"17.2"}"#),
+            _ => {
+                let shown = json!([
+                    { "ts": "17.3", "text": "somebody else's" },
+                    { "ts": "17.1", "text": "perhaps",
+                      "metadata": serde_json::from_str::<Value>(POSTED.get().unwrap()).unwrap() },
+                ]);
+                response(200, "", &json!({ "ok": true, "messages": shown }).to_string())
+            }
+        }
+    };
+    let receiver = Receiver::start(address.port(8081), Reply::of(answers)).await;
+    let id = accepted(&gateway, &key, json!({ "to": { "channel": "C01" }, "text": "perhaps" })).await;
+    let next = accepted(&gateway, &key, json!({ "to": { "channel": "C01" }, "text": "the next" })).await;
     let uncertain = message_in(&gateway, &key, &id, "uncertain").await;
     assert_eq!(uncertain["attempts"][0]["outcome"], "unknown");
-    accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "the next" })).await;
-    let received = receiver.wait_for(2).await;
-    let bodies =
-        received.iter().map(|one| String::from_utf8_lossy(&one.body).into_owned()).collect::<Vec<_>>();
-    assert!(bodies[0].contains("perhaps") && bodies[1].contains("the+next"), "{bodies:?}");
+    let found = message_in(&gateway, &key, &id, "sent").await;
+    assert_eq!((&found["ts"], &found["possible_duplicate"]), (&json!("17.1"), &json!(false)), "{found}");
+    assert_eq!(found["attempts"][1]["outcome"], "found");
+    message_in(&gateway, &key, &next, "sent").await;
+    let posts = posts(&receiver);
+    assert!(posts.len() == 2 && posts[1].contains("the+next"), "once, and the next after it: {posts:?}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_for_is_sent_again_once_and_marked_or_held() {
+    let (slack, gateway, key) = scene().await;
+    let address = slack.address;
+    slack.stop_and_wait().await;
+    let receiver = losing(address, r#"{"ok":false,"error":"not_in_channel"}"#).await;
+    let held = json!({ "to": { "channel": "C01" }, "text": "not twice", "on_uncertain": "hold" });
+    let held = accepted(&gateway, &key, held).await;
+    let resent = accepted(&gateway, &key, json!({ "to": { "channel": "C02" }, "text": "again" })).await;
+    let first = message_in(&gateway, &key, &held, "held").await;
+    assert_eq!(first["error"], "the app may not look there: not_in_channel");
+    assert!(first["fix"].as_str().unwrap().contains("look in the channel"), "{first}");
+    let second = message_in(&gateway, &key, &resent, "held").await;
+    assert_eq!(second["possible_duplicate"], true, "blindly once, and not for ever");
+    let said = |words: &str| posts(&receiver).iter().filter(|post| post.contains(words)).count();
+    assert_eq!((said("not+twice"), said("again")), (1, 2));
+    let path = format!("{MESSAGES}/{held}");
+    let (status, taken) = gateway.ask(Method::DELETE, &path, Some(&key), None, None).await;
+    assert_eq!((status, &taken["state"]), (StatusCode::OK, &json!("cancelled")));
 }
 
 #[tokio::test]
@@ -238,13 +297,14 @@ async fn a_kill_while_slack_holds_its_answer_sends_nothing_twice() {
     let address = slack.address;
     slack.stop_and_wait().await;
     let receiver = Receiver::start(address.port(8081), Reply::Hang).await;
-    let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "perhaps" })).await;
+    let perhaps = json!({ "to": { "channel": "C01" }, "text": "perhaps" });
+    let id = accepted(&gateway, &key, perhaps).await;
     receiver.wait_for(1).await;
     gateway.kill();
     gateway.restart();
     let uncertain = message_in(&gateway, &key, &id, "uncertain").await;
     assert_eq!(uncertain["attempts"][0]["outcome"], "interrupted");
-    assert_eq!(receiver.received().len(), 1);
+    assert_eq!(posts(&receiver).len(), 1);
 }
 
 #[tokio::test]

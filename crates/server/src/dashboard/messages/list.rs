@@ -13,6 +13,7 @@ use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::outbox::{Message, MessageFilter, MessageState};
 use tautline_core::{MessageId, Timestamp, limits, new_secret};
 use tautline_slack::message::PostMessage;
+use tautline_slack::outgoing::Arguments;
 
 use super::state_badge;
 use crate::api::v1::paging::page;
@@ -22,7 +23,7 @@ use crate::dashboard::bits::{Badge, Moment};
 use crate::dashboard::frame::{Frame, Section};
 use crate::error::{ApiError, ApiQuery};
 use crate::installations::health;
-use crate::outbound::accept::accept;
+use crate::outbound::accept::{Address, Wish, accept};
 use crate::page::{PageResult, render};
 
 #[derive(Template)]
@@ -154,14 +155,11 @@ pub(in crate::dashboard) async fn send(
 ) -> PageResult<Response> {
     let Submitted { who, form: draft } = submitted;
     let tenant = who.may(Scope::Send)?;
-    let message = PostMessage {
-        channel: draft.channel.trim().to_owned(),
-        text: Some(draft.text.clone()),
-        ..PostMessage::default()
-    };
+    let place = Some(draft.team.clone()).filter(|team| !team.is_empty());
+    let words = Arguments::from_iter([("text".to_owned(), draft.text.clone().into())]);
+    let wish = Wish { place, ..Wish::post(Address::Channel(draft.channel.trim().to_owned()), words) };
     let once = once(&who, &draft, app.clock.now());
-    let team = Some(draft.team.as_str()).filter(|team| !team.is_empty());
-    match accept(&app, tenant, team, message, once).await {
+    match accept(&app, tenant, wish, once).await {
         Ok(id) => Ok(Redirect::to(&format!("/messages/{id}")).into_response()),
         Err(error) if error.code() == "idempotency_conflict" => {
             let again =

@@ -10,10 +10,10 @@ use tautline_core::access::Scope;
 use tautline_core::outbox::{Message, MessageState};
 use tautline_core::sending::{SendAttempt, SendOutcome};
 use tautline_core::{MessageId, Timestamp};
-use tautline_slack::errors::remedy;
 use tautline_slack::message::PostMessage;
 
 use super::state_badge;
+use crate::api::v1::messages::view::fix;
 use crate::app::App;
 use crate::auth::SignedIn;
 use crate::dashboard::bits::{AttemptView, Badge, Moment, took};
@@ -33,7 +33,8 @@ struct MessagePage {
     moves: bool,
     explained: Option<&'static str>,
     error: Option<String>,
-    fix: Option<&'static str>,
+    fix: Option<String>,
+    is_possible_duplicate: bool,
     posted: Option<(String, String)>,
     /// When its channel moves again, if that is not at once.
     next: Option<Moment>,
@@ -69,7 +70,8 @@ fn page(frame: Frame, message: Message, now: Timestamp) -> MessagePage {
         state: state_badge(message.state),
         moves: matches!(message.state, MessageState::Queued | MessageState::Sending),
         explained: explained(message.state),
-        fix: message.error.as_deref().and_then(remedy),
+        fix: fix(&message),
+        is_possible_duplicate: message.is_possible_duplicate,
         error: message.error,
         posted: message.posted.map(|posted| (posted.channel, posted.ts)),
         channel: message.channel,
@@ -86,8 +88,12 @@ fn explained(state: MessageState) -> Option<&'static str> {
     match state {
         MessageState::Queued => Some("It is on disk, and goes out when its channel's turn comes."),
         MessageState::Uncertain => Some(
-            "Slack may have this one: no complete answer came back. Look in the channel before it is sent again.",
+            "Slack may have this one: no complete answer came back. It is looked for before it is sent again.",
         ),
+        MessageState::Held => {
+            Some("Slack may have this one, and nobody could find out. Look in the channel.")
+        }
+        MessageState::Cancelled => Some("It was taken back before it was sent."),
         MessageState::Expired => Some("It waited too long to be of use, and was not sent."),
         _ => None,
     }
@@ -95,8 +101,8 @@ fn explained(state: MessageState) -> Option<&'static str> {
 
 fn view(attempt: SendAttempt, now: Timestamp) -> AttemptView {
     let tone = match attempt.outcome {
-        SendOutcome::Sent => Tone::Good,
-        SendOutcome::Limited => Tone::Waiting,
+        SendOutcome::Sent | SendOutcome::Found => Tone::Good,
+        SendOutcome::Limited | SendOutcome::LookedUp => Tone::Waiting,
         _ => Tone::Bad,
     };
     AttemptView {

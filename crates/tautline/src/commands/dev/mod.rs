@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use tautline_server::core::access::{ApiKey, Scope};
+use tautline_server::core::pace::Paces;
 use tautline_server::core::session::DashboardLink;
 use tautline_server::core::{
     Clock as _, KeyId, LinkId, PageRequest, Rng, SecretHash, Store, SystemClock, SystemRng, Tenant, TenantId,
@@ -135,7 +136,8 @@ fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&
         signing_secrets: vec![data.signing_secret()],
         single_workspace: false,
         oauth: OAuth::On(oauth::Client { id: data.client_id(), secret: Token::new(data.client_secret()) }),
-        bot_scopes: scopes::parse(scopes::DEFAULT_BOT_SCOPES),
+        // Everything can be tried here.
+        bot_scopes: scopes::parse(&format!("{},reactions:write,files:read", scopes::DEFAULT_BOT_SCOPES)),
         redirect_uri: below(public_url, CALLBACK_PATH.trim_start_matches('/')),
         return_origins: Vec::new(),
         admin_key: Some(SecretHash::of(&data.admin_key())),
@@ -143,6 +145,7 @@ fn settings(data: &DevData, public_url: &Url, slack_url: &Url, forward: Option<&
         trusted_proxies: Vec::new(),
         bot_token: None,
         forward: forward.map(|url| Forward { url: url.clone(), secret: data.forward_secret() }),
+        paces: Paces::default(),
         ops_webhook: None,
         tuning: Tuning::default(),
     }

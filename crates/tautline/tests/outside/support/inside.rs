@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use tautline_server::core::pace::Paces;
 use tautline_server::core::{Clock, SecretHash, SystemClock, Timestamp};
 use tautline_server::slack::signing::SigningSecret;
 use tautline_server::{OAuth, Settings, Tuning};
@@ -78,6 +79,7 @@ pub fn settings(address: Address, tuning: Tuning) -> Settings {
         bot_token: None,
         forward: None,
         ops_webhook: None,
+        paces: Paces::default(),
         tuning,
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use tautline_core::MessageId;
 use tautline_core::access::Scope;
 
 use super::view::{FullMessageBody, full};
 use crate::app::App;
 use crate::auth::ForTenant;
-use crate::error::{ApiError, ApiPath, ApiResult, ErrorBody};
+use crate::error::{ApiPath, ApiResult, ErrorBody};
+use crate::outbound::accept::{known, unknown};
 
 /// Look at one message.
 #[utoipa::path(
@@ -29,11 +29,6 @@ pub(crate) async fn get(
     ApiPath(id): ApiPath<String>,
 ) -> ApiResult<Json<FullMessageBody>> {
     let (_, tenant) = caller.may(Scope::Read)?;
-    let unknown = || {
-        ApiError::not_found("message_unknown", format!("there is no message {id:?}"))
-            .fix("GET /api/v1/integrations/slack/messages lists this tenant's messages")
-    };
-    let message_id: MessageId = id.parse().map_err(|_| unknown())?;
-    let found = app.store.message(&tenant, message_id).await?;
-    found.map(|message| Json(full(message))).ok_or_else(unknown)
+    let found = known(&app, &tenant, id.parse().map_err(|_| unknown(&id))?).await?;
+    Ok(Json(full(found)))
 }

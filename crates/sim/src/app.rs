@@ -7,6 +7,7 @@ use crate::Options;
 use crate::journal::Journal;
 use crate::response_url::ResponseUrl;
 use crate::state::State;
+use crate::weather::Sky;
 
 /// A simulated Slack.
 pub struct Sim {
@@ -18,6 +19,7 @@ pub struct Sim {
     pub(crate) response_urls: Mutex<HashMap<String, ResponseUrl>>,
     /// How many of the next answers of a method do not arrive.
     pub(crate) losing: Mutex<HashMap<String, (u32, Lost)>>,
+    pub(crate) sky: Mutex<Sky>,
 }
 
 /// An OAuth code that was handed out, until it is redeemed.
@@ -40,7 +42,8 @@ pub(crate) enum Lost {
 }
 
 impl Sim {
-    pub(crate) fn with(options: Options, state: State) -> Self {
+    pub(crate) fn with(options: Options, mut state: State) -> Self {
+        state.base = format!("{}/", options.public_url.as_str().trim_end_matches('/'));
         let http = reqwest::Client::builder()
             // Slack follows two redirects.
             .redirect(reqwest::redirect::Policy::limited(2))
@@ -58,6 +61,7 @@ impl Sim {
             codes: Mutex::default(),
             response_urls: Mutex::default(),
             losing: Mutex::default(),
+            sky: Mutex::default(),
         }
     }
 

@@ -23,6 +23,7 @@ mod sender;
 mod state;
 mod temper;
 mod time;
+mod weather;
 mod web_api;
 mod world;
 
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 use tautline_slack::signing::SigningSecret;
@@ -110,6 +112,10 @@ impl Sim {
             .route("/uninstall", post(acts::uninstall))
             .route("/tokens/expire", post(acts::expire))
             .route("/lose", post(acts::lose))
+            .route("/weather", get(acts::looked_at).post(acts::weather))
+            .route("/channels", post(acts::channels))
+            .route("/upload/{id}", post(web_api::upload).layer(DefaultBodyLimit::disable()))
+            .route("/files-pri/{id}", get(web_api::download))
             .route("/interaction", post(acts::interaction))
             .route("/version", get(face::version))
             .route("/style.css", get(face::style))

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::desk::Desk;
 use crate::temper::Temper;
-use crate::world::World;
+use crate::world::{File, World};
 
 /// What changes.
 pub(crate) struct State {
@@ -17,6 +17,9 @@ pub(crate) struct State {
     pub(crate) desk: Desk,
     /// Every token that this run handed out, as it is; on disk there are but hashes.
     pub(crate) issued: Vec<String>,
+    pub(crate) files: Vec<File>,
+    /// Where this Slack is reached.
+    pub(crate) base: String,
     file: Option<PathBuf>,
     changes: u64,
 }
@@ -37,6 +40,8 @@ impl State {
             temper,
             desk: Desk::default(),
             issued: Vec::new(),
+            files: Vec::new(),
+            base: String::new(),
             file: file.map(Path::to_owned),
             changes: 0,
         })

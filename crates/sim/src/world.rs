@@ -47,13 +47,20 @@ pub(crate) struct Bot {
     pub(crate) scopes: Vec<String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Channel {
     pub(crate) id: String,
     pub(crate) name: String,
     /// For a direct message with the app: the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) with: Option<String>,
+    #[serde(default)]
+    pub(crate) is_private: bool,
+    #[serde(default)]
+    pub(crate) is_archived: bool,
+    /// The app is not in it.
+    #[serde(default)]
+    pub(crate) is_left: bool,
     pub(crate) messages: Vec<Message>,
 }
 
@@ -80,6 +87,22 @@ pub(crate) struct Message {
     /// By whom, if not by everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) visible_to: Option<String>,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(crate) metadata: Value,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) files: Vec<Value>,
+    /// The app's, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reactions: Vec<String>,
+}
+
+/// A file on its way, or there. Forgotten when the simulation ends.
+pub(crate) struct File {
+    pub(crate) id: String,
+    pub(crate) team: String,
+    pub(crate) name: String,
+    pub(crate) length: usize,
+    pub(crate) bytes: Option<Vec<u8>>,
 }
 
 /// A token that was handed out, known by its hash.
@@ -124,12 +147,7 @@ impl World {
                 })
                 .into(),
             channels: ["general", "random"]
-                .map(|name| Channel {
-                    id: id(rng, 'C'),
-                    name: name.to_owned(),
-                    with: None,
-                    messages: Vec::new(),
-                })
+                .map(|name| Channel { id: id(rng, 'C'), name: name.to_owned(), ..Channel::default() })
                 .into(),
             bot: None,
             homes: BTreeMap::new(),
@@ -163,7 +181,7 @@ impl Workspace {
         let at = self.channels.iter().position(|channel| channel.with.as_deref() == Some(user));
         let at = at.unwrap_or_else(|| {
             let (id, name) = (id(rng, 'D'), format!("dm-{}", person.name));
-            self.channels.push(Channel { id, name, with: Some(person.id), messages: Vec::new() });
+            self.channels.push(Channel { id, name, with: Some(person.id), ..Channel::default() });
             self.channels.len() - 1
         });
         self.channels.get_mut(at)
@@ -211,6 +229,9 @@ impl Channel {
             message.text = new.text;
             message.blocks = new.blocks;
             message.attachments = new.attachments;
+            if !new.metadata.is_null() {
+                message.metadata = new.metadata;
+            }
             message.with_ids(ts);
         }
     }

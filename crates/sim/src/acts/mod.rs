@@ -1,6 +1,7 @@
 //! What people do: say something, type a command, use an element, fill in a modal. And, for what people cannot
 //! do, bare events and interactions.
 
+mod channels;
 mod command;
 mod compose;
 mod event;
@@ -15,6 +16,7 @@ mod suggest;
 mod tokens;
 mod uninstall;
 mod used;
+mod weather;
 
 use askama::Template;
 use axum::Json;
@@ -24,6 +26,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub(crate) use self::channels::channels;
 pub(crate) use self::command::command;
 pub(crate) use self::compose::compose;
 pub(crate) use self::event::event;
@@ -34,6 +37,7 @@ pub(crate) use self::shortcut::shortcut;
 pub(crate) use self::tokens::{expire, lose};
 pub(crate) use self::uninstall::uninstall;
 pub(crate) use self::used::{click, used};
+pub(crate) use self::weather::{looked_at, weather};
 use crate::app::Sim;
 use crate::sender::Answer;
 use crate::world::{Bot, Person};

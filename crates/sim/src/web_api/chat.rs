@@ -36,15 +36,30 @@ fn content(args: &Args) -> Result<Message, Refused> {
     }
     let thread_ts = args.text("thread_ts").map(str::to_owned);
     let reply_broadcast = args.flag("reply_broadcast");
-    Ok(Message { text, blocks, attachments, thread_ts, reply_broadcast, ..Message::default() })
+    let metadata = args.structured("metadata", "invalid_metadata_format")?;
+    let is_whole = metadata["event_type"].is_string() && metadata["event_payload"].is_object();
+    if !(metadata.is_null() || is_whole) {
+        return refuse("invalid_metadata_format");
+    }
+    Ok(Message { metadata, text, blocks, attachments, thread_ts, reply_broadcast, ..Message::default() })
 }
 
-fn place<'s>(state: &'s mut State, acting: &Acting, args: &Args) -> Result<(Bot, &'s mut Channel), Refused> {
+pub(super) fn place<'s>(
+    state: &'s mut State,
+    acting: &Acting,
+    args: &Args,
+) -> Result<(Bot, &'s mut Channel), Refused> {
     let State { world, rng, .. } = state;
     let Some(workspace) = world.workspace(Some(&acting.team)) else { return refuse("account_inactive") };
     let Some(bot) = workspace.bot.clone() else { return refuse("account_inactive") };
     let wanted = args.text("channel").unwrap_or_default();
     let found = channel(workspace, wanted, rng).ok_or(()).or_else(|()| refuse("channel_not_found"))?;
+    if found.is_private && found.is_left {
+        return refuse("channel_not_found");
+    }
+    if found.is_archived {
+        return refuse("is_archived");
+    }
     Ok((bot, found))
 }
 

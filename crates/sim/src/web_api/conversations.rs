@@ -1,11 +1,11 @@
-//! `conversations.list` (a page at a time), `.history` (newest first), `.info`, `.open`.
+//! `conversations.list` (a page at a time), `.history` (newest first), `.replies`, `.info`, `.open`.
 
 use serde_json::{Value, json};
 
 use super::{Acting, Args, Outcome, Refused, refuse};
 use crate::limits;
 use crate::state::State;
-use crate::world::{Channel, Workspace};
+use crate::world::{Channel, Message, Workspace};
 
 fn workspace<'s>(state: &'s mut State, acting: &Acting) -> Result<&'s mut Workspace, Refused> {
     match state.world.workspace(Some(&acting.team)) {
@@ -19,14 +19,24 @@ fn shown(channel: &Channel) -> Value {
         return json!({ "id": channel.id, "is_im": true, "user": user, "is_archived": false });
     }
     json!({
-        "id": channel.id, "name": channel.name, "is_channel": true, "is_private": false,
-        "is_archived": false, "is_general": channel.name == "general", "is_member": true,
+        "id": channel.id, "name": channel.name, "is_channel": !channel.is_private,
+        "is_private": channel.is_private, "is_archived": channel.is_archived,
+        "is_general": channel.name == "general", "is_member": !channel.is_left,
     })
 }
 
 pub(super) fn list(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
     let workspace = workspace(state, acting)?;
-    let channels = workspace.channels.iter().filter(|channel| channel.with.is_none()).collect::<Vec<_>>();
+    let types = args.text("types").unwrap_or("public_channel").to_owned();
+    let is_wanted = |channel: &&Channel| {
+        let kind = if channel.is_private { "private_channel" } else { "public_channel" };
+        channel.with.is_none()
+            && types.split(',').any(|wanted| wanted.trim() == kind)
+            // A private channel that the app is not in is none that it can see.
+            && !(channel.is_private && channel.is_left)
+            && !(channel.is_archived && args.flag("exclude_archived"))
+    };
+    let channels = workspace.channels.iter().filter(is_wanted).collect::<Vec<_>>();
     let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(limits::PAGE.0).min(limits::PAGE.1);
     let begin = match args.text("cursor") {
         None => 0,
@@ -57,10 +67,52 @@ pub(super) fn info(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
 pub(super) fn history(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
     let workspace = workspace(state, acting)?;
     let channel = by_id(workspace, args)?;
+    if channel.is_left {
+        return refuse("not_in_channel");
+    }
+    let is_shown = |message: &&Message| {
+        message.thread_ts.as_ref().is_none_or(|ts| *ts == message.ts) || message.reply_broadcast
+    };
+    page(channel.messages.iter().rev().filter(is_shown), args)
+}
+
+pub(super) fn replies(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
+    let workspace = workspace(state, acting)?;
+    let channel = by_id(workspace, args)?;
+    let ts = args.text("ts").unwrap_or_default();
+    if !channel.messages.iter().any(|message| message.ts == ts) {
+        return refuse("thread_not_found");
+    }
+    let of_thread = |message: &&Message| message.ts == ts || message.thread_ts.as_deref() == Some(ts);
+    page(channel.messages.iter().filter(of_thread), args)
+}
+
+/// What everybody sees and was said since, as far as the page goes.
+fn page<'m>(messages: impl Iterator<Item = &'m Message>, args: &Args) -> Outcome {
     let limit = args.number("limit").filter(|limit| *limit > 0).unwrap_or(limits::PAGE.0).min(limits::PAGE.1);
-    let shown = channel.messages.iter().rev().filter(|message| !message.ephemeral);
-    let messages = shown.clone().take(limit).collect::<Vec<_>>();
-    Ok(json!({ "messages": messages, "has_more": shown.count() > limit }))
+    let begin = match args.text("cursor") {
+        None => 0,
+        Some(cursor) => match cursor.trim_end_matches('=').parse::<usize>() {
+            Ok(begin) => begin,
+            Err(_) => return refuse("invalid_cursor"),
+        },
+    };
+    let oldest = args.text("oldest").and_then(|ts| ts.parse::<f64>().ok()).unwrap_or(0.0);
+    let is_new = |message: &&Message| message.ts.parse::<f64>().is_ok_and(|ts| ts > oldest);
+    let shown = messages.filter(|message| !message.ephemeral).filter(is_new).collect::<Vec<_>>();
+    let page = shown.iter().skip(begin).take(limit).map(|message| {
+        let mut shown = json!(message);
+        if !args.flag("include_all_metadata") {
+            shown.as_object_mut().map(|fields| fields.remove("metadata"));
+        }
+        shown
+    });
+    let has_more = shown.len() > begin + limit;
+    let next = if has_more { format!("{}=", begin + limit) } else { String::new() };
+    Ok(json!({
+        "messages": page.collect::<Vec<_>>(), "has_more": has_more,
+        "response_metadata": { "next_cursor": next },
+    }))
 }
 
 pub(super) fn open(state: &mut State, acting: &Acting, args: &Args) -> Outcome {

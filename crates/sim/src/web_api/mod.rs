@@ -5,8 +5,10 @@ mod auth_test;
 mod bots_info;
 mod chat;
 mod conversations;
+mod files;
 mod oauth_v2_access;
 mod oauth_v2_exchange;
+mod reactions;
 mod users;
 mod views;
 
@@ -20,14 +22,15 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::app::{Lost, Sim};
+use crate::app::{Lost, Sim, lock};
 use crate::journal::Entry;
 use crate::state::State as Kept;
 use crate::time::now_s;
+use crate::weather::{Fate, Mishap};
 
 /// What a method comes to: the fields beside `ok`, or Slack's error word with its fields.
 type Outcome = Result<Value, Refused>;
@@ -46,6 +49,11 @@ fn refuse<T>(error: &'static str) -> Result<T, Refused> {
 pub(super) struct Args(HashMap<String, Value>);
 
 impl Args {
+    /// One argument.
+    fn of(name: &str, value: &str) -> Self {
+        Self(HashMap::from([(name.to_owned(), Value::from(value))]))
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_str().filter(|text| !text.is_empty())
     }
@@ -89,6 +97,8 @@ pub(super) struct Acting {
     user: Option<String>,
 }
 
+pub(crate) use files::{download, upload};
+
 pub(crate) async fn by_get(
     state: State<Arc<Sim>>,
     method: Path<String>,
@@ -96,8 +106,7 @@ pub(crate) async fn by_get(
     headers: HeaderMap,
 ) -> Response {
     let query = Bytes::from(query.unwrap_or_default());
-    let answer = call(&state, &method, &headers, form(&query), false);
-    sent(&state, &method, answer).await
+    answered(&state, &method, &headers, form(&query), false).await
 }
 
 pub(crate) async fn by_post(
@@ -116,8 +125,54 @@ pub(crate) async fn by_post(
     } else {
         form(&body)
     };
-    let answer = call(&state, &method, &headers, args, !content_type.starts_with("application/json"));
-    sent(&state, &method, answer).await
+    answered(&state, &method, &headers, args, !content_type.starts_with("application/json")).await
+}
+
+/// As the weather is.
+async fn answered(
+    sim: &Arc<Sim>,
+    method: &str,
+    headers: &HeaderMap,
+    args: Args,
+    token_in_body: bool,
+) -> Response {
+    let fate = {
+        let mut state = sim.state();
+        let team = bearer(headers).and_then(|token| Some(acting(&state, token).ok()?.team));
+        let channel = args.text("channel").unwrap_or_default();
+        lock(&sim.sky).fate(method, team.as_deref().unwrap_or_default(), channel, &mut state.rng)
+    };
+    match fate {
+        Fate::Limited { retry_after_s, is_bare } => limited(retry_after_s, is_bare),
+        Fate::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "<html>Something broke</html>").into_response(),
+        Fate::Cut => lost(),
+        Fate::DoneBut(mishap) => {
+            call(sim, method, headers, args, token_in_body);
+            match mishap {
+                Mishap::Internal => answer(&refuse("internal_error"), None),
+                Mishap::Lost => lost(),
+                Mishap::Held => std::future::pending().await,
+            }
+        }
+        Fate::Done => {
+            let answer = call(sim, method, headers, args, token_in_body);
+            sent(sim, method, answer).await
+        }
+    }
+}
+
+fn limited(retry_after_s: u32, is_bare: bool) -> Response {
+    let mut response = match is_bare {
+        true => Response::default(),
+        false => answer(&refuse("ratelimited"), None),
+    };
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    response.headers_mut().insert(header::RETRY_AFTER, retry_after_s.into());
+    response
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 /// On its way, on which it may be lost.
@@ -143,12 +198,8 @@ fn call(sim: &Arc<Sim>, method: &str, headers: &HeaderMap, args: Args, token_in_
         return note(sim, method, String::new(), &outcome, None);
     }
     let sent = args.readable();
-    let bearer = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.strip_prefix("Bearer "));
     // A form may carry the token; JSON and queries may not.
-    let token = bearer.or_else(|| args.text("token").filter(|_| token_in_body));
+    let token = bearer(headers).or_else(|| args.text("token").filter(|_| token_in_body));
     let mut kept = sim.state();
     let acting = token.ok_or("not_authed").and_then(|token| acting(&kept, token));
     let sent = if acting.is_ok() { sent } else { String::new() };
@@ -188,8 +239,14 @@ fn perform(kept: &mut Kept, method: &str, acting: &Acting, args: &Args, scopes: 
         "conversations.list" => (&["channels:read"], conversations::list),
         "conversations.info" => (&["channels:read"], conversations::info),
         "conversations.history" => (&["channels:history"], conversations::history),
+        "conversations.replies" => (&["channels:history"], conversations::replies),
         "conversations.open" => (&["im:write"], conversations::open),
         "users.info" => (&["users:read"], users::info),
+        "users.lookupByEmail" => (&["users:read.email"], users::lookup_by_email),
+        "reactions.add" => (&["reactions:write"], reactions::add),
+        "reactions.remove" => (&["reactions:write"], reactions::remove),
+        "files.getUploadURLExternal" => (&["files:write"], files::get_upload_url),
+        "files.completeUploadExternal" => (&["files:write"], files::complete),
         "users.list" => (&["users:read"], users::list),
         "views.open" => (&[], views::open),
         "views.push" => (&[], views::push),

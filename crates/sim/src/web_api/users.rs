@@ -1,4 +1,4 @@
-//! `users.info`, `users.list`.
+//! `users.info`, `users.list`, `users.lookupByEmail`.
 
 use serde_json::{Value, json};
 
@@ -25,6 +25,19 @@ pub(super) fn info(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
     }
     match workspace.people.iter().find(|person| person.id == wanted) {
         None => refuse("user_not_found"),
+        Some(person) => Ok(json!({ "user": shown(person, &workspace.id) })),
+    }
+}
+
+/// Everybody's address is made of their name and the workspace's domain.
+pub(super) fn lookup_by_email(state: &mut State, acting: &Acting, args: &Args) -> Outcome {
+    let Some(workspace) = state.world.workspace(Some(&acting.team)) else {
+        return refuse("account_inactive");
+    };
+    let wanted = args.text("email").unwrap_or_default().to_lowercase();
+    let address = |person: &&Person| format!("{}@{}.example", person.name, workspace.domain) == wanted;
+    match workspace.people.iter().find(address) {
+        None => refuse("users_not_found"),
         Some(person) => Ok(json!({ "user": shown(person, &workspace.id) })),
     }
 }

@@ -113,6 +113,12 @@ pub const WORKSPACE_POSTS_PER_MINUTE: u32 = 600;
 pub const SLOW_BELIEVED: Duration = HOUR;
 /// How long a proxied call waits for its turn; beyond it the caller is told when to come again. SDKs give up later.
 pub const PROXY_WAIT: Duration = Duration::from_secs(5);
+/// Proxied calls that wait for their turn at once, each with its body.
+pub const PROXY_WAITING: usize = 256;
+/// A file on its way to Slack: it is passed on as it comes. Slack's own limit is the same.
+pub const UPLOAD_BYTES: u64 = 1024 * 1024 * 1024;
+/// How long a file on its way may stand still.
+pub const FILE_PAUSE: Duration = Duration::from_secs(30);
 /// How long a lane waits until it is known whether Slack has its message.
 pub const LOOK_UP: Duration = MINUTE;
 /// How soon after an answer was lost one looks for the message, and how often.

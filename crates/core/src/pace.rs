@@ -78,52 +78,66 @@ const T2: u32 = 20;
 const T3: u32 = 50;
 const T4: u32 = 100;
 
-/// What Slack allows by method, in calls per minute; those that are not named are not counted here.
-const TIERS: [(&str, u32); 35] = [
-    ("auth.teams.list", T2),
-    ("bookmarks.add", T2),
-    ("bots.info", T3),
-    ("chat.delete", T3),
-    ("chat.meMessage", T3),
-    ("chat.postEphemeral", T4),
-    ("chat.scheduleMessage", T3),
-    ("chat.unfurl", T3),
-    ("chat.update", T3),
-    ("conversations.archive", T2),
-    ("conversations.create", T2),
-    ("conversations.history", T3),
-    ("conversations.info", T3),
-    ("conversations.invite", T3),
-    ("conversations.join", T3),
-    ("conversations.kick", T3),
-    ("conversations.leave", T3),
-    ("conversations.list", T2),
-    ("conversations.members", T4),
-    ("conversations.open", T3),
-    ("conversations.rename", T2),
-    ("conversations.replies", T3),
-    ("conversations.setPurpose", T2),
-    ("conversations.setTopic", T2),
-    ("files.completeUploadExternal", T4),
-    ("files.delete", T3),
-    ("files.getUploadURLExternal", T4),
-    ("pins.add", T2),
-    ("pins.remove", T2),
-    ("reactions.add", T3),
-    ("reactions.remove", T2),
-    ("usergroups.create", T2),
-    ("users.lookupByEmail", T3),
-    ("users.profile.set", T3),
-    ("apps.uninstall", T1),
+/// What Slack allows by method, in calls per minute, and whether it writes; those that are not named are not counted here.
+const TIERS: [(&str, u32, Does); 35] = [
+    ("auth.teams.list", T2, Reads),
+    ("bookmarks.add", T2, Writes),
+    ("bots.info", T3, Reads),
+    ("chat.delete", T3, Writes),
+    ("chat.meMessage", T3, Writes),
+    ("chat.postEphemeral", T4, Writes),
+    ("chat.scheduleMessage", T3, Writes),
+    ("chat.unfurl", T3, Writes),
+    ("chat.update", T3, Writes),
+    ("conversations.archive", T2, Writes),
+    ("conversations.create", T2, Writes),
+    ("conversations.history", T3, Reads),
+    ("conversations.info", T3, Reads),
+    ("conversations.invite", T3, Writes),
+    ("conversations.join", T3, Writes),
+    ("conversations.kick", T3, Writes),
+    ("conversations.leave", T3, Writes),
+    ("conversations.list", T2, Reads),
+    ("conversations.members", T4, Reads),
+    ("conversations.open", T3, Writes),
+    ("conversations.rename", T2, Writes),
+    ("conversations.replies", T3, Reads),
+    ("conversations.setPurpose", T2, Writes),
+    ("conversations.setTopic", T2, Writes),
+    ("files.completeUploadExternal", T4, Writes),
+    ("files.delete", T3, Writes),
+    ("files.getUploadURLExternal", T4, Writes),
+    ("pins.add", T2, Writes),
+    ("pins.remove", T2, Writes),
+    ("reactions.add", T3, Writes),
+    ("reactions.remove", T2, Writes),
+    ("usergroups.create", T2, Writes),
+    ("users.lookupByEmail", T3, Reads),
+    ("users.profile.set", T3, Writes),
+    ("apps.uninstall", T1, Writes),
 ];
+
+/// What a method does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Reads,
+    Writes,
+}
+use Does::{Reads, Writes};
 
 /// The window that all posts of a workspace share.
 pub const POSTS: &str = "chat.postMessage";
 
 /// A method by its name here, if its calls are counted.
 pub fn counted(method: &str) -> Option<&'static str> {
-    let named = TIERS.iter().map(|(name, _)| *name).chain([POSTS]);
+    let named = TIERS.iter().map(|(name, ..)| *name).chain([POSTS]);
     named.into_iter().find(|name| *name == method)
+}
+
+/// The same, if it writes.
+pub fn written(method: &str) -> Option<&'static str> {
+    let reads = |(name, _, does): &(&str, u32, Does)| *name == method && *does == Reads;
+    counted(method).filter(|_| !TIERS.iter().any(reads))
 }
 
 impl Paces {
@@ -132,7 +146,7 @@ impl Paces {
         if method == POSTS {
             return Some(self.workspace);
         }
-        let (_, calls) = TIERS.iter().find(|(name, _)| *name == method)?;
+        let (_, calls, _) = TIERS.iter().find(|(name, ..)| *name == method)?;
         Some(Rule::per_minute(*calls))
     }
 }
@@ -337,7 +351,7 @@ mod tests {
 
     #[test]
     fn each_method_stands_once() {
-        let names = TIERS.map(|(name, _)| name).into_iter().collect::<std::collections::HashSet<_>>();
+        let names = TIERS.map(|(name, ..)| name).into_iter().collect::<std::collections::HashSet<_>>();
         assert_eq!(names.len(), TIERS.len());
     }
 }

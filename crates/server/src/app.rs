@@ -32,6 +32,8 @@ pub(crate) struct App {
     pub(crate) refreshing: tokio::sync::Mutex<()>,
     pub(crate) dispatcher: Dispatcher,
     pub(crate) sender: Sender,
+    /// Places for proxied calls that wait for their turn.
+    pub(crate) waiting: Semaphore,
     /// People by their e-mail addresses.
     pub(crate) people: People,
     /// Places for requests that wait for the store: what they hold in memory is bounded.

@@ -22,7 +22,7 @@ use crate::api::v1;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::installations::{callback, link, start};
-use crate::outbound::proxy;
+use crate::outbound::{files, proxy};
 use crate::page::{PageError, wants_html};
 use crate::{dashboard, health, inbound, metrics, openapi};
 
@@ -62,6 +62,7 @@ fn rooms() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(v1::messages::get::get, v1::messages::change::change, v1::messages::remove::remove))
         .routes(routes!(v1::messages::retry::retry))
         .routes(routes!(v1::messages::react::react))
+        .routes(routes!(v1::files::upload::create))
         .routes(routes!(v1::dashboard_links::create::create))
         .routes(routes!(dashboard::link::open))
         .routes(routes!(v1::endpoints::create::create, v1::endpoints::list::list))
@@ -80,6 +81,7 @@ fn rooms() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(v1::inbox::replay::replay))
         .routes(routes!(v1::inbox::replay_all::replay_all))
         .routes(routes!(proxy::proxy_get, proxy::proxy_post))
+        .routes(routes!(files::download))
 }
 
 /// The whole server.

@@ -142,6 +142,7 @@ pub(crate) fn app(
         refreshing: tokio::sync::Mutex::default(),
         dispatcher,
         sender: Sender::new(),
+        waiting: Semaphore::new(limits::PROXY_WAITING),
         people: People::default(),
         accepting: Arc::new(Semaphore::new(limits::ACCEPTING)),
         metrics: Metrics::new()?,

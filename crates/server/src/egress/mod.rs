@@ -13,7 +13,7 @@ pub(crate) use address::Address;
 pub(crate) use endpoints::EndpointClient;
 pub use guard::names_metadata;
 pub(crate) use issuer::{IssuerClient, IssuerError};
-pub(crate) use slack::{CallError, Reply, SlackClient, bearer, is_slacks};
+pub(crate) use slack::{CallError, Reply, SlackClient, bearer, is_slacks, is_slacks_file};
 pub(crate) use standard::StandardSecret;
 
 use bytes::{Bytes, BytesMut};

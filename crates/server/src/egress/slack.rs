@@ -1,9 +1,10 @@
 //! To Slack.
 
+use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use secrecy::zeroize::Zeroize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -17,6 +18,8 @@ use super::{builder, describe, read_limited};
 /// Speaks to Slack.
 pub(crate) struct SlackClient {
     http: reqwest::Client,
+    /// For files, which take their time, and may not stand still.
+    files: reqwest::Client,
     base: Url,
 }
 
@@ -48,8 +51,36 @@ impl SlackClient {
                 .timeout(limits::SLACK_TIMEOUT)
                 .connect_timeout(limits::SLACK_CONNECT_TIMEOUT)
                 .build()?,
+            files: builder()
+                .read_timeout(limits::FILE_PAUSE)
+                .connect_timeout(limits::SLACK_CONNECT_TIMEOUT)
+                .build()?,
             base,
         })
+    }
+
+    /// Asks for a file, of which the answer is still to be read. Whether it is Slack's is the caller's to know: see
+    /// [`is_slacks_file`].
+    pub(crate) async fn file(
+        &self,
+        url: Url,
+        token: &Token,
+        range: Option<HeaderValue>,
+    ) -> reqwest::Result<reqwest::Response> {
+        let mut request = self.files.get(url).header(header::AUTHORIZATION, bearer(token));
+        if let Some(range) = range {
+            request = request.header(header::RANGE, range);
+        }
+        request.send().await
+    }
+
+    /// Passes a file on to an address that Slack gave for it.
+    pub(crate) async fn put_file(&self, url: Url, length: u64, body: Body) -> reqwest::Result<StatusCode> {
+        let body = reqwest::Body::wrap_stream(body.into_data_stream());
+        let binary = HeaderValue::from_static("application/octet-stream");
+        let request = self.files.post(url).header(header::CONTENT_TYPE, binary);
+        let response = request.header(header::CONTENT_LENGTH, length).body(body).send().await?;
+        Ok(response.status())
     }
 
     /// Makes a call of ours.
@@ -136,6 +167,19 @@ pub(crate) fn is_slacks(url: &Url, slack: &Url) -> bool {
         && url.host_str().is_some_and(|host| hosts.contains(&host))
 }
 
+/// Whether a URL is one of a file of Slack's.
+pub(crate) fn is_slacks_file(url: &Url, slack: &Url) -> bool {
+    if url.origin() == slack.origin() {
+        // A simulated Slack has but one address; the real one's other pages are no files.
+        return slack.scheme() == "http";
+    }
+    let hosts = ["files.slack.com", "files.slack-gov.com"];
+    url.scheme() == "https"
+        && url.port().is_none()
+        && url.username().is_empty()
+        && url.host_str().is_some_and(|host| hosts.contains(&host))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +198,23 @@ mod tests {
             "http://127.0.0.1:8082/response/1",
             "http://169.254.169.254/",
             "file:///etc/passwd",
+        ] {
+            assert!(!ok(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn tokens_go_to_slacks_files_or_nowhere() {
+        let slack = Url::parse("https://slack.com").unwrap();
+        let ok = |url: &str| is_slacks_file(&url.parse().unwrap(), &slack);
+        assert!(ok("https://files.slack.com/files-pri/T1-F1/a.pdf") && ok("https://files.slack-gov.com/x"));
+        for foreign in [
+            "http://files.slack.com/x",
+            "https://files.slack.com.evil.example/x",
+            "https://files.slack.com:8443/x",
+            "https://files.slack.com@evil.example/x",
+            "https://u@files.slack.com/x",
+            "https://slack.com/api/auth.revoke",
         ] {
             assert!(!ok(foreign), "{foreign}");
         }

@@ -66,11 +66,8 @@ pub(crate) async fn accept(
     wish: Wish,
     once: Option<IdempotencyKey>,
 ) -> ApiResult<MessageId> {
-    // Asked again: the same answer, whatever was connected or came to be refused meanwhile.
-    if let Some(key) = &once
-        && let Some(before) = app.store.message_before(key).await?
-    {
-        return accepted(before, None);
+    if let Some(id) = before(app, once.as_ref()).await? {
+        return Ok(id);
     }
     // Before the workspace: what is wrong with the message is wrong for each.
     check(app, &wish)?;
@@ -80,16 +77,36 @@ pub(crate) async fn accept(
     };
     let installation = match &about {
         Some(about) => through(app, tenant, about.installation).await?,
-        None => match meant(app, tenant, wish.place.as_deref()).await? {
-            Meant::This(installation) => *installation,
-            refused => return Err(no_workspace(app, tenant, &refused)),
-        },
+        None => installation(app, tenant, wish.place.as_deref(), wish.operation).await?,
     };
     granted(&installation, wish.operation.scope())?;
     if matches!(wish.to, Address::Email(_)) {
         granted(&installation, "users:read.email")?;
     }
     queue(app, tenant, installation.id, wish, about.as_ref(), once).await
+}
+
+/// Asked again: the same answer, whatever was connected or came to be refused meanwhile.
+pub(crate) async fn before(app: &App, once: Option<&IdempotencyKey>) -> ApiResult<Option<MessageId>> {
+    let Some(key) = once else { return Ok(None) };
+    let before = app.store.message_before(key).await?;
+    before.map(|before| accepted(before, None)).transpose()
+}
+
+/// The installation of a tenant's workspace, if it has granted what is to be done.
+pub(crate) async fn installation(
+    app: &App,
+    tenant: &TenantId,
+    place: Option<&str>,
+    operation: Operation,
+) -> ApiResult<Installation> {
+    match meant(app, tenant, place).await? {
+        Meant::This(installation) => {
+            granted(&installation, operation.scope())?;
+            Ok(*installation)
+        }
+        refused => Err(no_workspace(app, tenant, &refused)),
+    }
 }
 
 /// Accepts a message for one installation.

@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt as _, stream};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use tautline_core::limits;
 use tautline_slack::web_api::is_dead_token;
@@ -19,6 +19,15 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn new(rest: reqwest::Response) -> Self {
         Self { beginning: None, rest }
+    }
+
+    /// Whether Slack asked for patience.
+    pub(super) fn is_limited(&self) -> bool {
+        self.rest.status() == StatusCode::TOO_MANY_REQUESTS
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.rest.headers()
     }
 
     /// Slack's word, if it says that the token was not taken. Slack is not asked to compress.

@@ -5,8 +5,10 @@ mod answer;
 mod calls;
 pub(crate) mod check;
 mod credential;
+pub(crate) mod files;
 mod headers;
 mod look_up;
+mod pacing;
 mod people;
 mod perform;
 pub(crate) mod proxy;
@@ -14,6 +16,7 @@ mod refusal;
 mod respond;
 mod sender;
 mod standing;
+pub(crate) mod upload;
 mod workspace;
 
 pub use calls::{SlackCallError, SlackCalls};

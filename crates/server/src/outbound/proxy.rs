@@ -16,6 +16,7 @@ use tautline_core::refresh::LiveToken;
 use super::answer::Answer;
 use super::credential::{self, Bare};
 use super::headers::passed_on;
+use super::pacing;
 use super::refusal::{SlackShaped, refusal, unavailable};
 use super::standing::acting_for;
 use crate::app::App;
@@ -135,7 +136,11 @@ impl Call {
             refusal("account_inactive", "the installation has no bot token: connect it again")
         })?;
         let query = query.as_deref();
+        let call = pacing::turn(app, &acting, &self.method, &self.headers, &body).await?;
         let answer = self.send(app, &token, query, body.clone()).await?;
+        if let Some(call) = call.filter(|_| answer.is_limited()) {
+            pacing::refused(app, &call, answer.headers()).await;
+        }
         // Most answers are no more looked at than that they are none of these.
         let (answer, word) = answer.word_about_the_token().await;
         let Some(word) = word else { return Ok(answer.into_response()) };

@@ -27,6 +27,23 @@ pub(super) fn unavailable(status: StatusCode, message: &str) -> SlackShaped {
     SlackShaped { status, error: "service_unavailable", message: message.to_owned(), retry_after_s: None }
 }
 
+/// The caller came too fast; Slack would say the same.
+pub(super) fn limited(wait: std::time::Duration, message: &str) -> SlackShaped {
+    SlackShaped {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        error: "ratelimited",
+        message: message.to_owned(),
+        retry_after_s: Some(wait.as_secs() + 1),
+    }
+}
+
+impl SlackShaped {
+    /// Whether this is the word.
+    pub(super) fn is(&self, error: &str) -> bool {
+        self.error == error
+    }
+}
+
 impl IntoResponse for SlackShaped {
     fn into_response(self) -> Response {
         let messages = [format!("[ERROR] Tautline: {}", self.message)];

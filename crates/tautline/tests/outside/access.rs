@@ -24,7 +24,7 @@ enum Asks {
 use Asks::{InSlacksWay, Nothing, Platform, Scope};
 
 /// A new route belongs here, or the test fails.
-const ROUTES: [(&str, &str, Asks); 47] = [
+const ROUTES: [(&str, &str, Asks); 49] = [
     ("get", "/api/v1/audit", Scope("manage")),
     ("post", "/api/v1/dashboard-links", Scope("manage")),
     ("get", "/api/v1/dashboard-links/{secret}", Nothing),
@@ -70,6 +70,8 @@ const ROUTES: [(&str, &str, Asks); 47] = [
     ("delete", "/api/v1/tenants/{id}", Platform("manage")),
     ("post", "/api/v1/vault/reseal", Platform("manage")),
     ("post", "/api/v1/webhooks/slack/events", Nothing),
+    ("post", "/api/v1/integrations/slack/files", Scope("send")),
+    ("get", "/slack/files", InSlacksWay),
     ("get", "/slack/api/{method}", InSlacksWay),
     ("post", "/slack/api/{method}", InSlacksWay),
     ("post", "/slack/commands", Nothing),
@@ -91,6 +93,11 @@ async fn ask(
     let method: Method = method.to_uppercase().parse().unwrap();
     // Whatever an id would look like, nobody may learn whether it is one.
     let path = path.replace("{id}", "x").replace("{secret}", "x").replace("{method}", "chat.postMessage");
+    let path = match path.as_str() {
+        "/api/v1/integrations/slack/files" => format!("{path}?channel=C1&filename=x"),
+        "/slack/files" => format!("{path}?url=x"),
+        _ => path,
+    };
     // A body that says what it must, so that nothing but the credential can be wrong.
     let body = match (&method, path.as_str()) {
         (&Method::GET, _) => None,
@@ -197,7 +204,9 @@ async fn no_route_opens_to_a_credential_that_is_missing_forged_or_for_something_
     for (method, path, _) in ROUTES.iter().filter(|(.., asks)| *asks == InSlacksWay) {
         for forged in [None, Some("tl_forged")] {
             let (status, said) = ask(&gateway, (method, path), forged, None).await;
-            assert_eq!((status, &said["ok"]), (StatusCode::OK, &json!(false)), "{said}");
+            // Whoever downloads looks at the status, and SDKs at nothing but the body.
+            let refused = if *path == "/slack/files" { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+            assert_eq!((status, &said["ok"]), (refused, &json!(false)), "{said}");
             assert!(["not_authed", "invalid_auth"].contains(&said["error"].as_str().unwrap()), "{said}");
         }
     }

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How many messages; `cargo xtask soak` says more.
 fn messages() -> usize {
-    let more = std::env::var("TAUTLINE_TEST_MESSAGES").ok().and_then(|text| text.parse().ok());
+    let more = std::env::var_os("TAUTLINE_TEST_MESSAGES").and_then(|text| text.to_str()?.parse().ok());
     more.unwrap_or(3_000)
 }
 

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts as _, MatchedPath, Request};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tautline_core::access::Caller;
@@ -56,12 +56,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Creating<T> {
         let (mut parts, body) = request.into_parts();
         let route = MatchedPath::from_request_parts(&mut parts, state).await;
         let route = route.map(|route| route.as_str().to_owned()).unwrap_or_default();
-        let mut keys = parts.headers.get_all("idempotency-key").iter();
-        let key = match (keys.next(), keys.next()) {
-            (None, _) => None,
-            (Some(key), None) => Some(read_key(key.as_bytes())?),
-            (Some(_), Some(_)) => return Err(invalid_key()),
-        };
+        let key = key_in(&parts.headers)?;
         let headers = parts.headers.clone();
         let bytes =
             Bytes::from_request(Request::from_parts(parts, body), state).await.map_err(|rejection| {
@@ -79,6 +74,16 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Creating<T> {
         *again.headers_mut() = headers;
         let axum::Json(body) = axum::Json::from_request(again, state).await?;
         Ok(Self { body, key, route, request: digest })
+    }
+}
+
+/// The key under which something is asked, if there is one.
+pub(crate) fn key_in(headers: &HeaderMap) -> ApiResult<Option<String>> {
+    let mut keys = headers.get_all("idempotency-key").iter();
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => read_key(key.as_bytes()).map(Some),
+        (Some(_), Some(_)) => Err(invalid_key()),
     }
 }
 

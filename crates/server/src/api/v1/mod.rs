@@ -7,6 +7,7 @@ pub(crate) mod dashboard_links;
 pub(crate) mod dead_letters;
 pub(crate) mod deliveries;
 pub(crate) mod endpoints;
+pub(crate) mod files;
 pub(crate) mod inbox;
 pub(crate) mod installations;
 pub(crate) mod keys;

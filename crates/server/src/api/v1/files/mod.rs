@@ -1,0 +1,3 @@
+//! `files`.
+
+pub(crate) mod upload;

@@ -53,6 +53,10 @@ pub enum AuditAction {
     EndpointRotated,
     /// An endpoint was removed.
     EndpointRemoved,
+    /// A route was made or changed.
+    RouteChanged,
+    /// A route was removed.
+    RouteRemoved,
 }
 
 /// An entry as it is listed. The action is text: a newer version may have written one that this one does not know.
@@ -95,6 +99,8 @@ names!(AuditAction {
     EndpointChanged = "endpoint.changed",
     EndpointRotated = "endpoint.secret_rotated",
     EndpointRemoved = "endpoint.removed",
+    RouteChanged = "route.changed",
+    RouteRemoved = "route.removed",
 });
 
 /// The store's audit.

@@ -24,6 +24,7 @@ pub mod outbox;
 pub mod pace;
 pub mod parked;
 pub mod refresh;
+pub mod route;
 pub mod schedule;
 pub mod sending;
 pub mod session;

@@ -145,6 +145,26 @@ pub const SEND_LEASE: Duration = Duration::from_secs(30);
 pub const MESSAGE_LIFE: Duration = DAY;
 /// How long a message may be asked to wait at most.
 pub const MESSAGE_LIFE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The name of a route.
+pub const ROUTE_NAME_BYTES: usize = 100;
+/// Routes of one workspace, and channels of one route: each channel is a message.
+pub const ROUTES: usize = 500;
+/// See [`ROUTES`].
+pub const ROUTE_CHANNELS: usize = 20;
+/// Channels on a page of a crawl: Slack's most is "under 1,000".
+pub const CRAWL_PAGE: u32 = 999;
+/// The pause between two pages, and how long the right to fetch one is good.
+pub const CRAWL_PAUSE: Duration = Duration::from_secs(3);
+/// See [`CRAWL_PAUSE`].
+pub const CRAWL_LEASE: Duration = Duration::from_secs(30);
+/// How often a workspace is crawled; in between, events tell what changes.
+pub const CRAWL_AGAIN: Duration = Duration::from_secs(6 * 60 * 60);
+/// How soon a crawl is tried again that failed for a reason that may last.
+pub const CRAWL_FAILED: Duration = HOUR;
+/// How often one looks for crawls that are due.
+pub const CRAWL_SWEEP: Duration = Duration::from_secs(1);
+/// Channels that a search shows, unless asked for.
+pub const CHANNELS_SHOWN: u32 = 20;
 /// How long it is believed whose an e-mail address is, and how many are remembered; some 100 bytes each.
 pub const EMAIL_BELIEVED: (Duration, usize) = (HOUR, 10_000);
 /// An e-mail address.

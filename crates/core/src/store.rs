@@ -2,7 +2,7 @@
 
 use crate::access::Keys;
 use crate::audit::Audit;
-use crate::channel::Channels;
+use crate::channel::{Channels, Directory};
 use crate::connect::Connects;
 use crate::delivery::Deliveries;
 use crate::endpoint::Endpoints;
@@ -12,6 +12,7 @@ use crate::keeping::Keeping;
 use crate::outbox::Outbox;
 use crate::parked::Parking;
 use crate::refresh::Refreshes;
+use crate::route::Routes;
 use crate::session::Sessions;
 use crate::{Tenants, Timestamp, VaultError};
 
@@ -51,6 +52,8 @@ pub trait Store:
     + Refreshes
     + Parking
     + Channels
+    + Directory
+    + Routes
     + Connects
     + Endpoints
     + Inbox

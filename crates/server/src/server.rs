@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::auth::{Failures, Issuer};
 use crate::dispatch::{self, Dispatcher, Registered};
 use crate::egress::{EndpointClient, SlackClient};
-use crate::installations::{refresh, upkeep};
+use crate::installations::{directory, refresh, upkeep};
 use crate::metrics::Metrics;
 use crate::outbound::{People, Sender};
 use crate::serve::serve;
@@ -99,6 +99,7 @@ impl Server {
         work.spawn(dispatch::sweep(app.clone(), stop.clone()));
         work.spawn(outbound::send_all(app.clone(), stop.clone()));
         work.spawn(refresh::sweep(app.clone(), stop.clone()));
+        work.spawn(directory::crawl(app.clone(), stop.clone()));
         work.spawn(keeping::forget(app.clone(), stop.clone()));
         if let Some(token) = app.settings.bot_token.clone() {
             work.spawn(home::install(app.clone(), token, stop.clone()));

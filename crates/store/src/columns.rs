@@ -34,6 +34,16 @@ pub(crate) fn read_scopes(list: &str) -> Option<Vec<Scope>> {
     list.split(',').map(Scope::from_name).collect()
 }
 
+/// Ids of Slack's that were joined by commas.
+pub(crate) fn ids(list: &str) -> Vec<String> {
+    list.split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect()
+}
+
+/// A text as `LIKE` takes it for itself.
+pub(crate) fn like(text: &str) -> String {
+    text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_")
+}
+
 /// Before which entry of the audit a page begins.
 pub(crate) fn audit_before(page: PageRequest) -> i64 {
     let number = page.after.map(|cursor| u128::from_be_bytes(cursor.0));

@@ -8,6 +8,7 @@ pub(crate) mod acting;
 mod bolt;
 pub(crate) mod callback;
 pub(crate) mod changes;
+pub(crate) mod directory;
 pub(crate) mod disconnect;
 pub(crate) mod ending;
 pub(crate) mod health;

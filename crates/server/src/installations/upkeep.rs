@@ -14,7 +14,7 @@ use tautline_slack::web_api::is_dead_token;
 use tautline_slack::{AuthTest, Refusal, TeamId, WebApiCall};
 
 use super::acting::{Acting, ActingError};
-use super::changes;
+use super::{changes, directory};
 use crate::app::App;
 use crate::audit;
 use crate::dispatch::{Handler, HandlerAnswer, HandlerCall, Registered};
@@ -23,7 +23,7 @@ use crate::error::chain;
 use crate::metrics;
 
 /// The events. Those of other names are the product's alone.
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 18] = [
     "app_uninstalled",
     "tokens_revoked",
     "team_access_granted",
@@ -38,6 +38,10 @@ const EVENTS: [&str; 14] = [
     "group_archive",
     "group_unarchive",
     "group_deleted",
+    "channel_created",
+    "channel_left",
+    "group_left",
+    "member_joined_channel",
 ];
 
 /// The name of the gateway's own endpoint.
@@ -90,7 +94,7 @@ impl Told<'_> {
             "team_access_granted" | "team_access_revoked" => self.teams(event == "team_access_granted").await,
             "app_rate_limited" => self.rate_limited().await,
             "channel_id_changed" => self.moved().await,
-            _ => self.names_changed().await,
+            _ => self.channels_changed(event).await,
         }
     }
 
@@ -176,6 +180,15 @@ impl Told<'_> {
         };
         let kept = self.app.store.channel_move(self.tenant, self.installation, from, to).await;
         kept.map_err(|error| chain(&error))
+    }
+
+    async fn channels_changed(&self, event: &str) -> Result<(), String> {
+        let told = directory::told(self.app, self.tenant, self.installation, event, self.payload).await;
+        told.map_err(|error| chain(&error))?;
+        match event {
+            "channel_created" | "channel_left" | "group_left" | "member_joined_channel" => Ok(()),
+            _ => self.names_changed().await,
+        }
     }
 
     /// Some of these events name a channel by its id, some hold all of it.

@@ -10,17 +10,21 @@ use tautline_slack::outgoing::Arguments;
 
 use super::check::check;
 use super::people;
+use super::routing::{Routed, routed};
 use super::workspace::{Meant, meant};
 use crate::api::v1::creating::conflict;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 
 /// What somebody wants done at Slack.
+#[derive(Clone)]
 pub(crate) struct Wish {
     /// Where.
     pub(crate) to: Address,
     /// The workspace, when there are several.
     pub(crate) place: Option<String>,
+    /// The route that led there.
+    pub(crate) route: Option<String>,
     pub(crate) operation: Operation,
     /// Slack's arguments, without where.
     pub(crate) arguments: Arguments,
@@ -41,6 +45,8 @@ pub(crate) enum Address {
     Email(String),
     /// To where a message of ours is: it is about that, or answers it.
     Message(MessageId),
+    /// To where the tenant wants to have what happened.
+    Route(String),
 }
 
 impl Wish {
@@ -49,6 +55,7 @@ impl Wish {
         Self {
             to,
             place: None,
+            route: None,
             operation: Operation::Post,
             arguments,
             is_urgent: false,
@@ -59,15 +66,19 @@ impl Wish {
     }
 }
 
-/// Accepts a message for a tenant's workspace.
+/// Accepts a message for a tenant's workspace. What goes by a route may be several: the first, and the others.
 pub(crate) async fn accept(
     app: &App,
     tenant: &TenantId,
     wish: Wish,
     once: Option<IdempotencyKey>,
-) -> ApiResult<MessageId> {
+) -> ApiResult<(MessageId, Vec<MessageId>)> {
     if let Some(id) = before(app, once.as_ref()).await? {
-        return Ok(id);
+        let mut also = Vec::new();
+        while let Some(id) = before(app, nth_of(once.as_ref(), also.len() + 1).as_ref()).await? {
+            also.push(id);
+        }
+        return Ok((id, also));
     }
     // Before the workspace: what is wrong with the message is wrong for each.
     check(app, &wish)?;
@@ -83,7 +94,24 @@ pub(crate) async fn accept(
     if matches!(wish.to, Address::Email(_)) {
         granted(&installation, "users:read.email")?;
     }
-    queue(app, tenant, installation.id, wish, about.as_ref(), once).await
+    let Address::Route(happened) = &wish.to else {
+        let id = queue(app, tenant, installation.id, wish, about.as_ref(), once).await?;
+        return Ok((id, Vec::new()));
+    };
+    let Routed { route, channels } = routed(app, tenant, &installation, happened).await?;
+    let mut ids = Vec::new();
+    for (nth, channel) in channels.into_iter().enumerate() {
+        let wish = Wish { to: Address::Channel(channel), route: Some(route.clone()), ..wish.clone() };
+        let once = if nth == 0 { once.clone() } else { nth_of(once.as_ref(), nth) };
+        ids.push(queue(app, tenant, installation.id, wish, None, once).await?);
+    }
+    let also = ids.split_off(1);
+    Ok((ids.remove(0), also))
+}
+
+/// The place of one of several messages under their key.
+fn nth_of(once: Option<&IdempotencyKey>, nth: usize) -> Option<IdempotencyKey> {
+    once.map(|key| IdempotencyKey { scope: format!("{}|{nth}", key.scope), ..key.clone() })
 }
 
 /// Asked again: the same answer, whatever was connected or came to be refused meanwhile.
@@ -110,7 +138,7 @@ pub(crate) async fn installation(
 }
 
 /// Accepts a message for one installation.
-pub(super) async fn queue(
+pub(crate) async fn queue(
     app: &App,
     tenant: &TenantId,
     installation: InstallationId,
@@ -133,7 +161,7 @@ pub(super) async fn queue(
             arguments.insert("channel".to_owned(), channel.clone().into());
             channel.clone()
         }
-        (Address::Message(_), None) => String::new(),
+        (Address::Message(_) | Address::Route(_), None) => String::new(),
     };
     let begins = wish.starts_at.unwrap_or(now);
     let new = NewMessage {
@@ -147,7 +175,7 @@ pub(super) async fn queue(
         is_urgent: wish.is_urgent,
         starts_at: wish.starts_at,
         on_uncertain: wish.on_uncertain,
-        route: None,
+        route: wish.route,
         accepted_at: now,
         expires_at: wish.expires_at.unwrap_or(begins.after(limits::MESSAGE_LIFE)),
     };

@@ -23,6 +23,7 @@ use crate::error::{ApiError, ApiQuery, ApiResult, ErrorBody};
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// A file's `url_private` or `url_private_download`.
+    #[serde(default)]
     #[param(example = "https://files.slack.com/files-pri/T0123-F0123/report.pdf")]
     url: String,
 }
@@ -49,8 +50,9 @@ const PASSED: [HeaderName; 7] = [
         (status = 200, description = "The file, as it is"),
         (status = 206, description = "The part of it that Range asked for"),
         (status = 400, description = "The URL is none of a file of Slack's", body = ErrorBody),
-        (status = 401, description = "No key, or an unknown one"),
+        (status = 401, description = "No key, or an unknown one", body = ErrorBody),
         (status = 403, description = "Slack does not give it to this workspace's app", body = ErrorBody),
+        (status = 404, description = "No such workspace of this tenant", body = ErrorBody),
         (status = 502, description = "Slack did not answer", body = ErrorBody),
     ),
 )]
@@ -64,7 +66,7 @@ pub(crate) async fn download(
     let key = auth::bearer(&headers).unwrap_or_default();
     let acting = match acting_for(&app, key, &headers, from).await {
         Ok(acting) => acting,
-        Err(refused) => return as_status(refused).into_response(),
+        Err(refused) => return with_status(refused),
     };
     let token = match acting.token().await {
         Ok(Some(token)) => token,
@@ -124,11 +126,21 @@ fn forbidden() -> ApiError {
 }
 
 /// Whoever downloads looks at the status; Slack's own way is 200 for everything.
-fn as_status(refused: SlackShaped) -> Response {
-    let unauthorized = refused.is("invalid_auth");
-    let mut response = refused.into_response();
-    if response.status() == StatusCode::OK {
-        *response.status_mut() = if unauthorized { StatusCode::UNAUTHORIZED } else { StatusCode::FORBIDDEN };
-    }
-    response
+fn with_status(refused: SlackShaped) -> Response {
+    let (status, code, fix) = match refused.error() {
+        "invalid_auth" => {
+            (StatusCode::UNAUTHORIZED, "unauthorized", "send a gateway key as Authorization: Bearer …")
+        }
+        "missing_scope" => {
+            (StatusCode::FORBIDDEN, "scope_missing", "make a key whose scopes include \"send\"")
+        }
+        "team_not_found" | "account_inactive" => (
+            StatusCode::NOT_FOUND,
+            "team_unknown",
+            "name a workspace that is connected: KEY.T0123 in place of the key",
+        ),
+        // What is no refusal has its status already.
+        _ => return refused.into_response(),
+    };
+    ApiError::new(status, code, refused.message()).fix(fix).into_response()
 }

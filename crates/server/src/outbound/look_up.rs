@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tautline_core::looking::{self, Doubt, Seen, Then};
-use tautline_core::outbox::{Claimed, Passing, Posted, Turn};
+use tautline_core::outbox::{self, Claimed, Passing, Posted, Turn};
 use tautline_core::pace;
 use tautline_core::{StoreError, Timestamp, limits};
 use tautline_slack::errors::{self, Class};
@@ -134,7 +134,19 @@ async fn channel(acting: &Acting, claimed: &Claimed, sent: &Arguments) -> Result
             Ok(opened.channel.id)
         }
         Some(channel) => Ok(channel.to_owned()),
-        None => Err(Unseen::Other(Seen::Never("the channel's id is not known".to_owned()))),
+        None => {
+            let name = outbox::lane(named.unwrap_or_default());
+            let found = acting.app.store.channels(
+                &claimed.tenant,
+                claimed.installation,
+                name,
+                limits::CHANNELS_SHOWN,
+            );
+            let found = found.await.map_err(|error| unread(acting, &error))?;
+            let found = found.into_iter().find(|channel| channel.name == name);
+            let unknown = || Unseen::Other(Seen::Never("the channel's id is not known".to_owned()));
+            found.map(|channel| channel.id).ok_or_else(unknown)
+        }
     }
 }
 

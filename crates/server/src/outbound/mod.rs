@@ -14,6 +14,7 @@ mod perform;
 pub(crate) mod proxy;
 mod refusal;
 mod respond;
+pub(crate) mod routing;
 mod sender;
 mod standing;
 pub(crate) mod upload;

@@ -38,9 +38,14 @@ pub(super) fn limited(wait: std::time::Duration, message: &str) -> SlackShaped {
 }
 
 impl SlackShaped {
-    /// Whether this is the word.
-    pub(super) fn is(&self, error: &str) -> bool {
-        self.error == error
+    /// The word.
+    pub(super) fn error(&self) -> &'static str {
+        self.error
+    }
+
+    /// What people read.
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 }
 

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
 use super::perform::{Performed, perform};
+use super::routing;
 use crate::app::App;
 use crate::error::chain;
 
@@ -114,6 +115,9 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         }
     };
     drop(permit);
+    if let SendResult::Refused(error) = &performed.result {
+        routing::fell(&app, &claimed, error).await;
+    }
     let ended_at = app.clock.now();
     let Performed { result, is_possible_duplicate } = performed;
     let attempt = SendAttempt {

@@ -32,6 +32,9 @@ pub(super) async fn acting_for(
         return Err(refusal("missing_scope", "this gateway key lacks the scope \"send\""));
     }
     let named_tenant = headers.get(auth::TENANT_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+    if named_tenant.is_some() && caller.tenant.is_some() && caller.tenant != named_tenant {
+        return Err(refusal("team_not_found", "the key is not of the tenant that Tautline-Tenant names"));
+    }
     let installation = match (caller.tenant.as_ref().or(named_tenant.as_ref()), place) {
         (Some(tenant), place) => of_tenant(app, tenant, place).await?,
         (None, Some(place)) => named(app, place).await?.ok_or_else(no_such_place)?,

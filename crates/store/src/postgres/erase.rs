@@ -11,7 +11,7 @@ use super::failure::Work;
 use crate::limits::PART;
 
 /// Small tables, erased at once. Lanes before the installations they are known by.
-const DOORS: [(&str, &str); 10] = [
+const DOORS: [(&str, &str); 13] = [
     (
         "lanes",
         "DELETE FROM lanes WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
@@ -32,6 +32,12 @@ const DOORS: [(&str, &str); 10] = [
         "DELETE FROM moved_channels WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1
            UNION SELECT installation_id FROM messages WHERE tenant_id = $1)",
     ),
+    (
+        "channels",
+        "DELETE FROM channels WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = $1)",
+    ),
+    ("directories", "DELETE FROM directories WHERE tenant_id = $1"),
+    ("routes", "DELETE FROM routes WHERE tenant_id = $1"),
     ("api_keys", "DELETE FROM api_keys WHERE tenant_id = $1"),
     ("sessions", "DELETE FROM sessions WHERE tenant_id = $1"),
     ("dashboard_links", "DELETE FROM dashboard_links WHERE tenant_id = $1"),

@@ -20,7 +20,7 @@ use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
 use super::failure::{Work, unavailable};
 use super::group::Together;
-use super::{PostgresStore, connects, moves, refreshes, standings, value};
+use super::{PostgresStore, connects, directory, moves, refreshes, standings, value};
 use crate::{columns, sealed};
 
 macro_rules! installation_columns {
@@ -247,12 +247,15 @@ impl Installations for PostgresStore {
     }
 }
 
-/// What an installation leaves besides its credentials: its refreshes, and what its channels were called.
+/// What an installation leaves besides its credentials: its refreshes, its pace, and what is known of its channels.
 pub(super) async fn forget_all_of(tx: &mut Tx, id: Uuid) -> Work<()> {
     for forget in [
         "DELETE FROM refreshes WHERE installation_id = $1",
         "DELETE FROM lane_names WHERE installation_id = $1",
         "DELETE FROM moved_channels WHERE installation_id = $1",
+        "DELETE FROM paces WHERE installation_id = $1",
+        "DELETE FROM channels WHERE installation_id = $1",
+        "DELETE FROM directories WHERE installation_id = $1",
     ] {
         tx.execute(sql(forget).bind(id)).await?;
     }
@@ -291,6 +294,7 @@ pub(super) async fn put(
     let installation = new.over(existing.as_ref(), now);
     write(tx, &installation, key).await?;
     refreshes::keep(tx, clock, installation.id, new, now).await?;
+    directory::ask(tx, clock, &new.tenant, installation.id, now).await?;
     write_credentials(tx, vault, installation.id, new, now).await?;
     Ok(Installed::Done(Box::new(installation)))
 }

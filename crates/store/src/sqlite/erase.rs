@@ -7,8 +7,8 @@ use tautline_core::keeping::Erased;
 use crate::limits::PART;
 
 /// Small tables, erased at once. Credentials before the installations they belong to.
-const DOORS: [&str; 6] =
-    ["api_keys", "sessions", "dashboard_links", "connect_links", "credentials", "installations"];
+const DOORS: [&str; 7] =
+    ["api_keys", "sessions", "dashboard_links", "connect_links", "routes", "credentials", "installations"];
 
 /// Tables of any size, erased in parts; attempts go with what they are attempts of.
 const ROOMS: [(&str, &str); 2] = [
@@ -31,7 +31,7 @@ const LEAVE_ENDPOINTS: &str = "UPDATE endpoints SET
 pub(super) fn part(connection: &Connection, tenant: &TenantId) -> rusqlite::Result<Erased> {
     let mut erased = Erased::default();
     let id = tenant.as_str();
-    for table in ["lanes", "lane_names", "paces", "moved_channels"] {
+    for table in ["lanes", "lane_names", "paces", "moved_channels", "channels", "directories"] {
         let of_installations = format!(
             "DELETE FROM {table} WHERE installation_id IN (SELECT id FROM installations WHERE tenant_id = ?1
                UNION SELECT installation_id FROM messages WHERE tenant_id = ?1)"

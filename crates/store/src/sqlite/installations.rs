@@ -14,7 +14,7 @@ use tautline_slack::request::Origin;
 use tautline_slack::{AppId, EnterpriseId, TeamId};
 
 use super::failure::{Work, unavailable};
-use super::{SqliteStore, connects, moves, refreshes, standings, value};
+use super::{SqliteStore, connects, directory, moves, refreshes, standings, value};
 use crate::{columns, sealed};
 
 macro_rules! installation_columns {
@@ -318,13 +318,16 @@ pub(super) fn put(
     let installation = new.over(existing.as_ref(), now);
     write(connection, &installation, key)?;
     refreshes::keep(connection, installation.id, new, now)?;
+    directory::ask(connection, &new.tenant, installation.id, now)?;
     write_credentials(connection, vault, installation.id, new, now)?;
     Ok(Installed::Done(Box::new(installation)))
 }
 
-/// What an installation leaves: its credentials, and what its channels were called.
+/// What an installation leaves: its credentials, its pace, and what is known of its channels.
 pub(super) fn forget_all_of(connection: &Connection, installation: &[u8; 16]) -> rusqlite::Result<()> {
-    for table in ["credentials", "refreshes", "lane_names", "moved_channels"] {
+    for table in
+        ["credentials", "refreshes", "lane_names", "moved_channels", "paces", "channels", "directories"]
+    {
         let delete = format!("DELETE FROM {table} WHERE installation_id = ?");
         connection.prepare_cached(&delete)?.execute([installation])?;
     }

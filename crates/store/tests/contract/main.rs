@@ -5,6 +5,7 @@ mod access;
 mod channels;
 mod connects;
 mod deliveries;
+mod directory;
 mod endpoints;
 mod engine;
 mod inbox;
@@ -49,6 +50,12 @@ on_every_engine! {
     access::{keys_are_listed_used_and_revoked, the_audit_is_listed_newest_first_and_to_whom_it_concerns,
         a_tenant_is_recorded_once, a_key_is_found_by_its_secret_alone, an_idempotency_key_makes_one_thing},
     connects::{a_link_works_until_it_is_consumed_or_expires, a_nonce_is_consumed_once_however_many_try},
+    directory::{
+        a_workspace_is_crawled_page_by_page_and_what_is_gone_goes,
+        channels_are_found_by_what_their_names_hold,
+        a_channel_that_takes_nothing_is_marked_until_it_does,
+        routes_are_a_workspaces_own,
+    },
     endpoints::{a_declared_endpoint_keeps_its_id, an_endpoint_no_longer_declared_gets_nothing_and_keeps_what_waits,
         an_endpoint_that_was_made_keeps_its_secret_and_survives_a_start, a_removed_endpoint_takes_what_waits_with_it,
         an_endpoint_is_changed_and_one_that_is_declared_is_not, a_rotated_secret_is_good_beside_the_new_one,

@@ -17,6 +17,7 @@ async fn scene() -> (Slack, Gateway, String) {
     let key = gateway.tenant("acme").await;
     let page = Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.html);
+    gateway.crawled(&key).await;
     (slack, gateway, key)
 }
 
@@ -113,7 +114,17 @@ async fn what_slack_would_refuse_is_refused_with_the_fix() {
         (json!({ "to": { "channel": "" }, "text": "x" }), "invalid_channel"),
         (json!({ "to": { "channel": "#" }, "text": "x" }), "invalid_channel"),
         (json!({ "to": { "channel": "#general#random" }, "text": "x" }), "invalid_channel"),
-        (json!({ "to": { "route": "billing" }, "text": "x" }), "invalid_body"),
+        (json!({ "to": { "route": "billing" }, "text": "x" }), "route_unknown"),
+        (json!({ "to": { "route": "billing.*" }, "text": "x" }), "invalid_route"),
+        (json!({ "to": { "rout": "billing" }, "text": "x" }), "invalid_body"),
+        (json!({ "to": { "email": "ada" }, "text": "x" }), "invalid_email"),
+        (json!({ "to": general, "text": "x", "visible_to": "ada" }), "invalid_user"),
+        (json!({ "to": general, "text": "x", "on_uncertain": "guess" }), "invalid_on_uncertain"),
+        (json!({ "to": general, "text": "x", "expires_at": "soon" }), "invalid_time"),
+        (json!({ "to": general, "text": "x", "expires_at": "2020-01-01T00:00:00Z" }), "time_in_past"),
+        (json!({ "to": general, "text": "x", "expires_at": "2099-01-01T00:00:00Z" }), "time_too_far"),
+        (json!({ "to": general, "text": "x", "reply_to": "msg_1" }), "invalid_destination"),
+        (json!({ "text": "x", "reply_to": "msg_1" }), "message_unknown"),
         (json!({ "to": general, "text": "x", "txet": "y" }), "invalid_body"),
     ] {
         let (status, refused) = post(&gateway, &key, body).await;

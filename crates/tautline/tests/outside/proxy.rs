@@ -15,6 +15,7 @@ async fn scene() -> (Slack, Gateway, String) {
     let gateway = GatewaySetup::of(&slack).start();
     let key = gateway.tenant("acme").await;
     Browser::default().connect(&slack, &gateway.connect_link(&key).await).await;
+    gateway.crawled(&key).await;
     (slack, gateway, key)
 }
 

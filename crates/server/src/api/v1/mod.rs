@@ -13,6 +13,7 @@ pub(crate) mod installations;
 pub(crate) mod keys;
 pub(crate) mod messages;
 pub(crate) mod paging;
+pub(crate) mod routes;
 pub(crate) mod tenants;
 pub(crate) mod users;
 pub(crate) mod vault;

@@ -160,7 +160,7 @@ pub(in crate::dashboard) async fn send(
     let wish = Wish { place, ..Wish::post(Address::Channel(draft.channel.trim().to_owned()), words) };
     let once = once(&who, &draft, app.clock.now());
     match accept(&app, tenant, wish, once).await {
-        Ok(id) => Ok(Redirect::to(&format!("/messages/{id}")).into_response()),
+        Ok((id, _)) => Ok(Redirect::to(&format!("/messages/{id}")).into_response()),
         Err(error) if error.code() == "idempotency_conflict" => {
             let again =
                 ApiError::new(error.status(), error.code(), "this form was sent before, with other words")

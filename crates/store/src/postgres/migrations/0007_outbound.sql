@@ -38,3 +38,39 @@ CREATE TABLE paces (
   PRIMARY KEY (installation_id, method)
 );
 CREATE INDEX paces_past ON paces (used_until);
+
+-- Which notifications of a workspace go to which channels.
+CREATE TABLE routes (
+  tenant_id  text NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  place      text NOT NULL, -- T… or E…
+  name       text NOT NULL, -- a name, a beginning with .*, or default
+  channels   text NOT NULL, -- ids, with commas
+  is_enabled boolean NOT NULL,
+  updated_at bigint NOT NULL,
+  PRIMARY KEY (tenant_id, place, name)
+);
+
+-- Which channels there are, as far as the app can see, and how far the look for them has come.
+CREATE TABLE channels (
+  installation_id uuid NOT NULL REFERENCES installations (id) ON DELETE CASCADE,
+  channel         text NOT NULL,
+  name            text NOT NULL,
+  is_private      boolean NOT NULL,
+  is_member       boolean NOT NULL,
+  dead            text,            -- Slack's word why nothing can be posted there
+  crawl           bigint NOT NULL, -- the last that saw it
+  PRIMARY KEY (installation_id, channel)
+);
+CREATE INDEX channels_by_name ON channels (installation_id, name);
+CREATE TABLE directories (
+  installation_id uuid PRIMARY KEY REFERENCES installations (id) ON DELETE CASCADE,
+  tenant_id       text NOT NULL,
+  crawl           bigint NOT NULL,
+  cursor          text,
+  due_at          bigint NOT NULL,
+  leased_until    bigint,
+  crawled_at      bigint,
+  error           text
+);
+CREATE INDEX directories_due ON directories (due_at);
+INSERT INTO directories (installation_id, tenant_id, crawl, due_at) SELECT id, tenant_id, 1, 0 FROM installations;

@@ -38,3 +38,39 @@ CREATE TABLE paces (
   PRIMARY KEY (installation_id, method)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX paces_past ON paces (used_until);
+
+-- Which notifications of a workspace go to which channels.
+CREATE TABLE routes (
+  tenant_id  TEXT NOT NULL REFERENCES tenants (id) ON DELETE CASCADE,
+  place      TEXT NOT NULL, -- T… or E…
+  name       TEXT NOT NULL, -- a name, a beginning with .*, or default
+  channels   TEXT NOT NULL, -- ids, with commas
+  is_enabled INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, place, name)
+) STRICT, WITHOUT ROWID;
+
+-- Which channels there are, as far as the app can see, and how far the look for them has come.
+CREATE TABLE channels (
+  installation_id BLOB NOT NULL REFERENCES installations (id) ON DELETE CASCADE,
+  channel         TEXT NOT NULL,
+  name            TEXT NOT NULL,
+  is_private      INTEGER NOT NULL,
+  is_member       INTEGER NOT NULL,
+  dead            TEXT,            -- Slack's word why nothing can be posted there
+  crawl           INTEGER NOT NULL, -- the last that saw it
+  PRIMARY KEY (installation_id, channel)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX channels_by_name ON channels (installation_id, name);
+CREATE TABLE directories (
+  installation_id BLOB PRIMARY KEY REFERENCES installations (id) ON DELETE CASCADE,
+  tenant_id       TEXT NOT NULL,
+  crawl           INTEGER NOT NULL,
+  cursor          TEXT,
+  due_at          INTEGER NOT NULL,
+  leased_until    INTEGER,
+  crawled_at      INTEGER,
+  error           TEXT
+) STRICT;
+CREATE INDEX directories_due ON directories (due_at);
+INSERT INTO directories (installation_id, tenant_id, crawl, due_at) SELECT id, tenant_id, 1, 0 FROM installations;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tautline_testing::{Cluster, Database};
 use tempfile::TempDir;
 
-use super::{Address, Process, Slack, http};
+use super::{Address, Process, Slack, eventually, http};
 
 /// The platform's key in every test.
 pub const ADMIN_KEY: &str = "admin-key-of-the-tests-0123456789abcdef";
@@ -272,6 +272,18 @@ impl Gateway {
     }
 
     /// A connect link of a tenant.
+    /// Waits until it has looked through the channels of a tenant's workspaces, and asks Slack for nothing by itself.
+    pub async fn crawled(&self, key: &str) {
+        for installation in self.installations(key).await {
+            let id = installation["id"].as_str().unwrap();
+            let path = format!("/api/v1/integrations/slack/installations/{id}/channels");
+            eventually("the channels are known", async || {
+                self.get(&path, key).await.1["crawled_at"].is_string().then_some(())
+            })
+            .await;
+        }
+    }
+
     pub async fn connect_link(&self, key: &str) -> String {
         let path = "/api/v1/integrations/slack/connect-links";
         let (status, made) = self.ask(Method::POST, path, Some(key), None, Some(json!({}))).await;

@@ -107,7 +107,7 @@ pub(crate) async fn create(
         operation: Operation::Share,
         ..Wish::post(Address::Channel(wanted.channel), arguments)
     };
-    let id = accept(&app, &tenant, wish, once).await?;
+    let (id, _) = accept(&app, &tenant, wish, once).await?;
     Ok((StatusCode::ACCEPTED, Json(QueuedFile { id, state, file: Some(file) })))
 }
 

@@ -1,5 +1,6 @@
 //! `installations`.
 
+pub(crate) mod channels;
 pub(crate) mod disconnect;
 pub(crate) mod get;
 pub(crate) mod import;

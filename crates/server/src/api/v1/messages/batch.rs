@@ -71,13 +71,14 @@ pub(crate) async fn batch(
     let mut messages = Vec::new();
     for (nth, wanted) in wanted.into_iter().enumerate() {
         // Each has its own place under the key.
-        let nth_of = |key: IdempotencyKey| IdempotencyKey { scope: format!("{}|{nth}", key.scope), ..key };
+        let nth_of =
+            |key: IdempotencyKey| IdempotencyKey { scope: format!("{}|batch {nth}", key.scope), ..key };
         let accepted = match wanted.wish() {
             Ok(wish) => accept(&app, &tenant, wish, once.clone().map(nth_of)).await,
             Err(refused) => Err(refused),
         };
         messages.push(match accepted {
-            Ok(id) => Outcome::Queued(QueuedMessage::new(id)),
+            Ok(accepted) => Outcome::Queued(QueuedMessage::of(accepted)),
             Err(refused) => Outcome::Refused(refused.into_body()),
         });
     }

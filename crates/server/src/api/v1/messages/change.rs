@@ -87,7 +87,7 @@ pub(crate) async fn change(
             return Ok((StatusCode::ACCEPTED, Json(QueuedMessage::new(message.id))));
         }
     }
-    let id = accept(&app, &tenant, wish, once).await?;
+    let (id, _) = accept(&app, &tenant, wish, once).await?;
     Ok((StatusCode::ACCEPTED, Json(QueuedMessage::new(id))))
 }
 

@@ -24,11 +24,19 @@ pub(crate) struct QueuedMessage {
     id: MessageId,
     /// `queued`: it is durable, and goes out in its turn.
     state: &'static str,
+    /// The others, where a route leads to several channels.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    also: Vec<MessageId>,
 }
 
 impl QueuedMessage {
     pub(super) fn new(id: MessageId) -> Self {
-        Self { id, state: MessageState::Queued.as_str() }
+        Self { id, state: MessageState::Queued.as_str(), also: Vec::new() }
+    }
+
+    pub(super) fn of((id, also): (MessageId, Vec<MessageId>)) -> Self {
+        Self { also, ..Self::new(id) }
     }
 }
 
@@ -54,6 +62,6 @@ pub(crate) async fn create(
 ) -> ApiResult<(StatusCode, Json<QueuedMessage>)> {
     let (caller, tenant) = caller.may(Scope::Send)?;
     let once = creating.key_of(&caller, tenant.as_str(), app.clock.now());
-    let id = accept(&app, &tenant, creating.body.wish()?, once).await?;
-    Ok((StatusCode::ACCEPTED, Json(QueuedMessage::new(id))))
+    let accepted = accept(&app, &tenant, creating.body.wish()?, once).await?;
+    Ok((StatusCode::ACCEPTED, Json(QueuedMessage::of(accepted))))
 }

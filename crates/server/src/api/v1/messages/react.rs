@@ -75,6 +75,6 @@ pub(crate) async fn react(
     };
     let operation = if new.remove { Operation::Unreact } else { Operation::React };
     let wish = Wish { place: new.team_id, operation, ..Wish::post(to, arguments) };
-    let id = accept(&app, &tenant, wish, once).await?;
+    let (id, _) = accept(&app, &tenant, wish, once).await?;
     Ok((StatusCode::ACCEPTED, Json(QueuedMessage::new(id))))
 }

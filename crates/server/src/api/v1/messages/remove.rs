@@ -60,7 +60,7 @@ pub(crate) async fn remove(
             changeable(&known(&app, &tenant, id).await?)?;
             let away =
                 Wish { operation: Operation::Delete, ..Wish::post(Address::Message(id), Arguments::new()) };
-            let id = accept(&app, &tenant, away, None).await?;
+            let (id, _) = accept(&app, &tenant, away, None).await?;
             let state = MessageState::Queued.as_str();
             Ok((StatusCode::ACCEPTED, Json(TakenBack { id, state })))
         }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tautline_core::Timestamp;
 use tautline_core::operation::{OnUncertain, Operation};
+use tautline_core::route::is_name;
 use tautline_slack::outgoing::Arguments;
 use utoipa::ToSchema;
 
@@ -66,6 +67,8 @@ pub(crate) struct To {
     user: Option<String>,
     /// A user's e-mail address: a direct message.
     email: Option<String>,
+    /// What happened, such as `billing.invoice_paid`: it goes where the tenant's routes lead.
+    route: Option<String>,
 }
 
 /// What Slack gets of it.
@@ -111,6 +114,7 @@ impl NewMessage {
         Ok(Wish {
             to,
             place: self.team_id,
+            route: None,
             operation,
             is_urgent: self.urgent,
             starts_at: self.post_at.map(seconds),
@@ -144,23 +148,33 @@ pub(super) fn arguments(passed: &impl Serialize) -> Arguments {
 }
 
 fn address(to: To, reply_to: Option<String>) -> ApiResult<Address> {
+    let To { channel, user, email, route } = to;
+    let named = [channel.is_some(), user.is_some(), email.is_some(), route.is_some(), reply_to.is_some()];
+    if named.into_iter().filter(|is_named| *is_named).count() != 1 {
+        return Err(ApiError::bad_request("invalid_destination", "to does not name one destination").fix(
+            "name one: {\"channel\": \"#general\"}, a channel's id, {\"user\": \"U…\"}, {\"email\": \"…\"} or {\"route\": \"…\"}; or reply_to alone",
+        ));
+    }
     if let Some(id) = reply_to {
-        if to.channel.is_some() || to.user.is_some() || to.email.is_some() {
-            return Err(ApiError::bad_request("invalid_destination", "to stands beside reply_to")
-                .fix("leave to out: an answer goes to where the message is"));
-        }
         return Ok(Address::Message(id.parse().map_err(|_| unknown(&id))?));
     }
-    match (to.channel, to.user, to.email) {
-        (Some(channel), None, None) => Ok(Address::Channel(channel)),
-        // Slack takes a user's id for a channel, and opens the direct message.
-        (None, Some(user), None) if is_user(&user) => Ok(Address::Channel(user)),
-        (None, Some(_), None) => Err(no_user("to.user")),
-        (None, None, Some(email)) => Ok(Address::Email(email)),
-        _ => Err(ApiError::bad_request("invalid_destination", "to does not name one destination").fix(
-            "name one: {\"channel\": \"#general\"}, a channel's id, {\"user\": \"U…\"} or {\"email\": \"…\"}",
-        )),
+    if let Some(happened) = route {
+        let is_one = is_name(&happened) && !happened.ends_with('*');
+        return if is_one { Ok(Address::Route(happened)) } else { Err(no_route(&happened)) };
     }
+    match (channel, user, email) {
+        (Some(channel), ..) => Ok(Address::Channel(channel)),
+        // Slack takes a user's id for a channel, and opens the direct message.
+        (_, Some(user), _) if is_user(&user) => Ok(Address::Channel(user)),
+        (_, Some(_), _) => Err(no_user("to.user")),
+        (.., email) => Ok(Address::Email(email.unwrap_or_default())),
+    }
+}
+
+fn no_route(happened: &str) -> ApiError {
+    ApiError::bad_request("invalid_route", format!("to.route is not {happened:?}")).fix(
+        "name what happened in words of a-z 0-9 _ - with dots between them, such as billing.invoice_paid",
+    )
 }
 
 fn is_user(id: &str) -> bool {

@@ -14,6 +14,13 @@ pub(crate) fn inbound(arguments: &[String]) -> Result<()> {
     run(bench.arg("--peers").arg(peers).args(arguments))
 }
 
+/// The same, for messages to Slack.
+pub(crate) fn outbound(arguments: &[String]) -> Result<()> {
+    let peers = peers()?;
+    let mut bench = bench("outbound", arguments)?;
+    run(bench.arg("--peers").arg(peers).args(arguments))
+}
+
 /// The same, for how soon requests are at the product's endpoint.
 pub(crate) fn hand_over(arguments: &[String]) -> Result<()> {
     run(bench("hand-over", arguments)?.args(arguments))
@@ -38,7 +45,7 @@ fn peers() -> Result<PathBuf> {
     let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
     let peers = cache.context("HOME is not set")?.join("tautline-bench");
     std::fs::create_dir_all(&peers)?;
-    for file in ["package.json", "package-lock.json", "app.js"] {
+    for file in ["package.json", "package-lock.json", "app.js", "send.js"] {
         std::fs::copy(root().join("crates/bench/peers").join(file), peers.join(file))?;
     }
     run(program("npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&peers))?;

@@ -29,7 +29,8 @@ enum Task {
     },
     /// Check formatting, lints, licences and dependencies.
     Lint,
-    /// The long versions of tests: 200 kills under load on each store, ten minutes of fuzzing for each target.
+    /// The long versions of tests: 200 kills under load and 50,000 messages through a storm on each store, 1,000 lives of a
+    /// token, ten minutes of fuzzing for each target.
     Soak {
         /// Fuzz, and nothing else.
         #[arg(long)]
@@ -53,6 +54,12 @@ enum Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// How fast messages are accepted, and how they go out to Slack.
+    Outbound {
+        /// For the bench itself, such as `--passes 1`; then the page is left alone.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// How soon what was sent is at the product's endpoint.
     HandOver {
         /// For the bench itself, such as `--passes 1`; then the page is left alone.
@@ -67,6 +74,7 @@ fn main() -> ExitCode {
         Task::Test { filter } => test::test(&filter),
         Task::Soak { fuzz, seconds } => test::soak(fuzz, seconds),
         Task::Bench(Bench::Inbound { arguments }) => bench::inbound(&arguments),
+        Task::Bench(Bench::Outbound { arguments }) => bench::outbound(&arguments),
         Task::Bench(Bench::HandOver { arguments }) => bench::hand_over(&arguments),
         Task::Lint => lint::lint(),
         Task::References => test::references(),

@@ -39,6 +39,10 @@ pub(crate) fn soak(only_fuzz: bool, seconds: u32) -> Result<()> {
             "again_and_again",
         ];
         run(cargo(&killed).env("TAUTLINE_TEST_STORE", store).env("TAUTLINE_TEST_KILLS", "200"))?;
+        say(&format!("50,000 messages through a storm, on {store}"));
+        let storm =
+            ["test", "--release", "--package", "tautline", "--test", "outside", "--all-features", "storm::"];
+        run(cargo(&storm).env("TAUTLINE_TEST_STORE", store).env("TAUTLINE_TEST_MESSAGES", "50000"))?;
     }
     say("1,000 lives of a token, on both stores");
     let renewal = ["test", "--release", "--package", "tautline-store", "--test", "contract", "renewal"];

@@ -115,9 +115,13 @@ const WAITING: &str = "
         {now} + 86400000000 FROM {numbers};";
 
 fn waiting(pairs: &[(&str, String)]) -> String {
+    filled(WAITING, pairs)
+}
+
+fn filled(statements: &str, pairs: &[(&str, String)]) -> String {
     let now = ("now", now_us().to_string());
     let all = pairs.iter().chain(std::slice::from_ref(&now));
-    all.fold(WAITING.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    all.fold(statements.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
 }
 
 /// Has so many deliveries wait.
@@ -154,4 +158,56 @@ pub(crate) fn waiting_postgres(database: &Database, count: u32) {
         ("numbers", format!("generate_series(1, {count}) AS n")),
     ]));
     database.sql("VACUUM ANALYZE deliveries");
+}
+
+/// Messages that wait in a thousand lanes which do not move for a day, with `{…}` for what differs.
+const MESSAGES: &str = "
+    INSERT INTO messages (id, tenant_id, installation_id, channel, lane, state, attempt, accepted_at, expires_at,
+        sealed_arguments)
+      SELECT {id}, 'tenant-0', {installation}, 'CWAIT' || (n % 1000), 'CWAIT' || (n % 1000), 'queued', 0, {now},
+        {now} + 86400000000, {empty} FROM {numbers};
+    INSERT INTO lanes (installation_id, lane, waiting, next_at)
+      SELECT {installation}, 'CWAIT' || n, {count} / 1000, {now} + 86400000000 FROM {lanes};";
+
+/// Has so many messages wait.
+pub(crate) fn messages_sqlite(path: &Path, count: u32) -> Result<()> {
+    let numbers = |count: u32| {
+        format!(
+            "(WITH RECURSIVE n(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM n WHERE n < {count} - 1) SELECT n FROM n)"
+        )
+    };
+    let file = Connection::open(path)?;
+    file.pragma_update(None, "synchronous", "OFF")?;
+    file.execute_batch(&filled(
+        MESSAGES,
+        &[
+            ("id", format!("unhex(printf('%012x%020x', {}, n))", now_us() / 1000)),
+            ("installation", "(SELECT id FROM installations WHERE tenant_id = 'tenant-0')".into()),
+            ("empty", "randomblob(300)".into()),
+            ("count", count.to_string()),
+            ("numbers", numbers(count)),
+            ("lanes", numbers(1000)),
+        ],
+    ))?;
+    file.pragma_update(None, "wal_checkpoint", "TRUNCATE")?;
+    std::fs::File::open(path)?.sync_all()?;
+    Ok(())
+}
+
+/// The same in PostgreSQL.
+pub(crate) fn messages_postgres(database: &Database, count: u32) {
+    let id =
+        format!("(lpad(to_hex({}::bigint), 12, '0') || lpad(to_hex(n), 20, '0'))::uuid", now_us() / 1000);
+    database.sql(&filled(
+        MESSAGES,
+        &[
+            ("id", id),
+            ("installation", "(SELECT id FROM installations WHERE tenant_id = 'tenant-0')".into()),
+            ("empty", "decode(repeat('00', 300), 'hex')".into()),
+            ("count", count.to_string()),
+            ("numbers", format!("generate_series(0, {count} - 1) AS n")),
+            ("lanes", "generate_series(0, 999) AS n".into()),
+        ],
+    ));
+    database.sql("VACUUM ANALYZE messages");
 }

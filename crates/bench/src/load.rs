@@ -97,6 +97,19 @@ impl Connection {
 
     /// Asks, and says whether the answer was a 200.
     pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<bool> {
+        self.exchange(request).await?;
+        Ok(self.read.starts_with(b"HTTP/1.1 200"))
+    }
+
+    /// Asks, and gives the answer's status and body.
+    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>)> {
+        let head = self.exchange(request).await?;
+        let status = std::str::from_utf8(self.read.get(9..12).unwrap_or_default())?.parse()?;
+        Ok((status, self.read[head + 4..].to_vec()))
+    }
+
+    /// Asks, and reads the answer whole. Where its head ends.
+    async fn exchange(&mut self, request: &[u8]) -> Result<usize> {
         self.stream.write_all(request).await?;
         self.read.clear();
         loop {
@@ -106,7 +119,7 @@ impl Connection {
             let length = text.split("\r\n").find_map(|line| line.strip_prefix("content-length:"));
             let length = length.map_or(Ok(0), |length| length.trim().parse::<usize>())?;
             if self.read.len() >= head + 4 + length {
-                return Ok(self.read.starts_with(b"HTTP/1.1 200"));
+                return Ok(head);
             }
         }
     }

@@ -7,9 +7,11 @@ mod hand_over;
 mod inbound;
 mod load;
 mod measure;
+mod outbound;
 mod reference;
 mod report;
 mod servers;
+mod slack;
 
 use std::path::PathBuf;
 
@@ -27,6 +29,8 @@ enum What {
     Inbound(inbound::Options),
     /// How soon what was sent is at the product's endpoint.
     HandOver(hand_over::Options),
+    /// How fast messages are accepted, and how they go out.
+    Outbound(outbound::Options),
     /// The reference: the rows that the gateway writes, by the same batch rule, and nothing else.
     Reference {
         /// Where to listen, on loopback.
@@ -52,6 +56,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().what {
         What::Inbound(options) => inbound::run(&options),
         What::HandOver(options) => hand_over::run(&options),
+        What::Outbound(options) => outbound::run(&options),
         What::Reference { port, store } => reference::serve(port, Some(&store)),
         What::Bare { port } => reference::serve(port, None),
     }

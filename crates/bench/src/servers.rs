@@ -59,13 +59,25 @@ impl Server {
 
     /// Ours.
     pub(crate) fn tautline(program: &Path, store: &Store<'_>, data: &Path, forward: u16) -> Result<Self> {
+        Self::tautline_with(program, store, data, forward, &[])
+    }
+
+    /// Ours, told more.
+    pub(crate) fn tautline_with(
+        program: &Path,
+        store: &Store<'_>,
+        data: &Path,
+        forward: u16,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
         let port = free_port()?;
         Self::start(program, port, |command| {
             configure(command.arg("serve"), store, data);
             command
                 .env("TAUTLINE_LISTEN", format!("127.0.0.1:{port}"))
                 .env("TAUTLINE_FORWARD_URL", format!("http://127.0.0.1:{forward}/"))
-                .env("TAUTLINE_FORWARD_SECRET", "s");
+                .env("TAUTLINE_FORWARD_SECRET", "s")
+                .envs(more.iter().copied());
         })
     }
 

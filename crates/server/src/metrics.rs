@@ -14,6 +14,7 @@ use metrics::{
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tautline_core::access::Scope;
 use tautline_core::refresh::RefreshResult;
+use tautline_core::sending::SendOutcome;
 use tautline_slack::request::Kind;
 
 use crate::app::App;
@@ -81,6 +82,11 @@ fn describe() {
     describe_gauge!(
         "tautline_endpoints_failing",
         "Endpoints that fail or said they are gone, as far as this server knows"
+    );
+    describe_counter!("tautline_send_attempts_total", "Attempts at Slack for messages, by outcome");
+    describe_gauge!(
+        "tautline_lanes_parked",
+        "Channels whose next message has tried in vain for more than a minute"
     );
     describe_gauge!(
         "tautline_inbound_failed_share",
@@ -178,6 +184,11 @@ pub(crate) fn refreshed(result: &RefreshResult) {
     counter!("tautline_token_refreshes_total", "outcome" => outcome).increment(1);
 }
 
+/// An attempt at Slack for a message has ended.
+pub(crate) fn sent(outcome: SendOutcome) {
+    counter!("tautline_send_attempts_total", "outcome" => outcome.as_str()).increment(1);
+}
+
 /// Slack held events back.
 pub(crate) fn slack_limited() {
     counter!("tautline_slack_rate_limited_total").increment(1);
@@ -195,6 +206,7 @@ pub(crate) async fn show(
     gauge!("tautline_queue_age_seconds").set(oldest.map_or(0.0, |at| now.since(at).as_secs_f64()));
     let failing = app.endpoints().iter().filter(|endpoint| endpoint.health.failing_since.is_some()).count();
     gauge!("tautline_endpoints_failing").set(failing as f64);
+    gauge!("tautline_lanes_parked").set(f64::from(app.store.lanes_parked(now).await?));
     let share = app.event_share().share(now);
     gauge!("tautline_inbound_failed_share").set(f64::from(share.failed) / f64::from(share.all.max(1)));
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.page.render()))

@@ -17,6 +17,7 @@ use super::perform::{Performed, perform};
 use super::routing;
 use crate::app::App;
 use crate::error::chain;
+use crate::metrics;
 
 /// How much is on its way, and what calls the sender before its time.
 pub(crate) struct Sender {
@@ -127,6 +128,7 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         outcome: result.outcome(),
         error: result.error(),
     };
+    metrics::sent(attempt.outcome);
     if let Some(error) = &attempt.error {
         tracing::warn!(message = %claimed.id, attempt = claimed.attempt, error, "a message was not sent");
     }

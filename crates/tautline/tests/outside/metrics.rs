@@ -36,6 +36,7 @@ async fn what_came_and_what_became_of_it_is_counted_without_naming_a_tenant() {
         "tautline_delivery_lag_seconds_count{attempt=\"first\"} 2",
         "tautline_queue_age_seconds 0",
         "tautline_endpoints_failing 0",
+        "tautline_lanes_parked 0",
         "tautline_fallbacks_total{kind=\"command\"} 0",
     ] {
         assert!(page.lines().any(|found| found == line), "{line:?} is not in\n{page}");

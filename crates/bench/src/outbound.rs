@@ -13,9 +13,7 @@ use tautline_testing::Cluster;
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
-use crate::ground::{
-    ADMIN_KEY, APP, furnish_postgres, furnish_sqlite, messages_postgres, messages_sqlite, team,
-};
+use crate::ground::{ADMIN_KEY, APP, messages_postgres, messages_sqlite, team};
 use crate::load::{Connection, Load, closed_loop, runtime, until};
 use crate::measure::Passes;
 use crate::report;
@@ -180,11 +178,6 @@ fn measure(options: &Options, cluster: &Cluster, line: &mut Line) -> Result<()> 
     let endpoint = silent_endpoint()?;
     let slow = [("TAUTLINE_CHANNEL_PACE_MS", "600000")];
     let fast = [("TAUTLINE_WORKSPACE_POSTS_PER_MINUTE", "6000000")];
-    Server::tautline(&options.tautline, &store, dir.path(), endpoint)?.stop()?;
-    match &store {
-        Store::Sqlite(path) => furnish_sqlite(path, 2, 0)?,
-        Store::Postgres(database) => furnish_postgres(database, 2),
-    }
     let start = |more: &[(&str, &str)], slack: u16| {
         let slack = format!("http://127.0.0.1:{slack}");
         let more = more.iter().copied().chain([("TAUTLINE_SLACK_URL", slack.as_str())]).collect::<Vec<_>>();
@@ -245,7 +238,7 @@ struct Key {
 }
 
 impl Key {
-    /// Of a tenant that the ground has, once its workspace has a token.
+    /// Of a new tenant with a workspace.
     async fn of(port: u16, number: usize) -> Result<Self> {
         let (tenant, team) = (format!("tenant-{number}"), team(number));
         let mut connection = Connection::open(port).await?;
@@ -254,10 +247,10 @@ impl Key {
             "bot": { "token": format!("xoxb-{team}"), "scopes": ["chat:write"], "id": "B0BENCH", "userId": "U0BENCH" },
             "user": { "id": "U0", "scopes": [] },
         });
-        let rows = json!({ "installations": [{ "tenant": tenant, "installation": installation }] });
+        let rows = json!({ "installations": [{ "tenant": tenant, "installation": installation }], "make_tenants": true });
         let path = "/api/v1/integrations/slack/installations/import";
         let report = call(&mut connection, ADMIN_KEY, "POST", path, &rows).await?;
-        ensure!(report["results"][0]["error"].is_null(), "{report}");
+        ensure!(report["results"][0]["result"] == "imported", "{report}");
         let wanted = json!({ "tenant": tenant, "scopes": ["send", "read"] });
         let made = call(&mut connection, ADMIN_KEY, "POST", "/api/v1/keys", &wanted).await?;
         let key = made["key"].as_str().context("a key")?.to_owned();
@@ -388,14 +381,22 @@ async fn delays(port: u16, key: &Key, slack: &Slack) -> Result<f64> {
         until(begun + Duration::from_millis(20) * number).await;
         let lane = fastrand::usize(LANES..);
         let asked = Instant::now();
-        let (status, _) = connection.send(&key.message(0, lane)).await?;
+        let (status, accepted) = connection.send(&key.message(0, lane)).await?;
         ensure!(status == 202, "{status}");
         let channel = format!("C{}{lane}", key.name.to_uppercase());
         let at = loop {
             if let Some(came) = slack.came_to(&channel) {
                 break came;
             }
-            ensure!(asked.elapsed() < Duration::from_secs(60), "a message did not arrive");
+            if asked.elapsed() > Duration::from_secs(60) {
+                let id: Value = serde_json::from_slice(&accepted)?;
+                let path =
+                    format!("/api/v1/integrations/slack/messages/{}", id["id"].as_str().unwrap_or_default());
+                // The first has been let go by now.
+                let mut connection = Connection::open(port).await?;
+                let stands = call(&mut connection, &key.key, "GET", &path, &Value::Null).await?;
+                anyhow::bail!("a message did not arrive: {stands}");
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
         took.push(at.saturating_duration_since(asked));

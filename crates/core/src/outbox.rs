@@ -408,10 +408,8 @@ pub trait Outbox {
     /// When the next lane could move; `None`: nothing waits. Asked often, so without writing.
     async fn message_due(&self, now: Timestamp) -> StoreResult<Option<Timestamp>>;
 
-    /// Puts what was to wait until now into its lane. How many those were.
-    async fn messages_begin(&self, now: Timestamp) -> StoreResult<usize>;
-
-    /// Claims the heads of lanes that are due, in the order of their turns, as far as Slack's pace allows.
+    /// Puts what was to wait until now into its lane, and claims the heads of lanes that are due, in the order of their turns, as
+    /// far as Slack's pace allows.
     async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>>;
 
     /// Puts an attempt on record with what follows it, and frees the lane. Whoever comes after the lease ran out

@@ -78,15 +78,17 @@ async fn once(app: &Arc<App>, reap: bool) -> StoreResult<Option<Timestamp>> {
     if due.is_none_or(|due| due > now) {
         return Ok(due);
     }
-    let begun = app.store.messages_begin(now).await?;
     let leased_until = now.after(limits::SEND_LEASE);
     let claim = Claim { now, leased_until, most: free, paces: app.settings.paces };
     let claimed = app.store.message_claim(claim).await?;
-    if claimed.is_empty() && begun == 0 {
-        // What was due may all have expired; or another server was quicker.
-        self::reap(app).await?;
-        let due = app.store.message_due(app.clock.now()).await?;
-        return Ok(due.filter(|due| *due > app.clock.now()));
+    if claimed.is_empty() {
+        // Another server was quicker, or the pace allows nothing yet. What is due all the same has expired.
+        let due = app.store.message_due(now).await?;
+        if due.is_some_and(|due| due <= now) {
+            self::reap(app).await?;
+            return Ok(None);
+        }
+        return Ok(due);
     }
     for claimed in claimed {
         let permit = app.sender.permits.clone().try_acquire_owned();

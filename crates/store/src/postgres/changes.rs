@@ -12,7 +12,7 @@ use super::value;
 use crate::limits::REAP_BATCH;
 
 /// Puts a part of what was to wait until now into its lanes.
-pub(super) async fn begin(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp) -> Work<usize> {
+pub(super) async fn begin(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp) -> Work<()> {
     let due = sql(concat!(
         "SELECT ",
         claimed_columns!(),
@@ -22,6 +22,9 @@ pub(super) async fn begin(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp) ->
     .bind(now.as_micros())
     .bind(REAP_BATCH);
     let due = tx.all(due, read).await?;
+    if due.is_empty() {
+        return Ok(());
+    }
     let mut joining = Vec::new();
     for message in &due {
         let lane = lanes::of(tx, message.installation, &message.channel).await?;
@@ -35,7 +38,7 @@ pub(super) async fn begin(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp) ->
         joining.push(Joining { lane, tenant: &message.tenant, is_urgent: false, counts: false });
     }
     lanes::join(tx, clock, &joining, now).await?;
-    Ok(due.len())
+    Ok(())
 }
 
 /// Cancels a message, or has it sent after all.

@@ -11,9 +11,9 @@ use crate::columns::restored;
 
 /// Holds every message that is queued or on its way: for `psql` to run in the transaction that restores a backup.
 pub const HOLD_MESSAGES: &str = concat!(
-    "UPDATE messages SET state = 'held', error = '",
+    "UPDATE messages SET state = 'held', doubt_since = NULL, doubt_at = NULL, error = '",
     restored!(),
-    "' WHERE state IN ('queued', 'sending');
+    "' WHERE state IN ('queued', 'sending') OR doubt_since IS NOT NULL;
      UPDATE lanes SET waiting = 0, leased_until = NULL;
      UPDATE outbox_waiting SET waiting = 0"
 );
@@ -53,7 +53,8 @@ impl Keeping for PostgresStore {
 
     async fn hold_messages(&self) -> StoreResult<u64> {
         let mut tx = self.database.write().await?;
-        let count = sql("SELECT count(*) AS held FROM messages WHERE state IN ('queued', 'sending')");
+        let count = sql("SELECT count(*) AS held FROM messages WHERE state IN ('queued', 'sending')
+                           OR doubt_since IS NOT NULL");
         let held: i64 = tx.one(count, |row| row.try_get("held")).await?;
         tx.script(HOLD_MESSAGES).await?;
         tx.finish(u64::try_from(held).unwrap_or(0)).await

@@ -52,14 +52,9 @@ impl Outbox for PostgresStore {
         tx.finish(due).await
     }
 
-    async fn messages_begin(&self, now: Timestamp) -> StoreResult<usize> {
-        let mut tx = self.database.write().await?;
-        let begun = changes::begin(&mut tx, &self.clock, now).await?;
-        tx.finish(begun).await
-    }
-
     async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>> {
         let mut tx = self.database.write().await?;
+        changes::begin(&mut tx, &self.clock, claim.now).await?;
         let taken = lanes::claim(&mut tx, &self.clock, &claim).await?;
         let taken = tx.finish(taken).await?;
         let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken);

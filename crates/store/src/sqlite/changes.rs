@@ -9,7 +9,7 @@ use super::value;
 use crate::limits::REAP_BATCH;
 
 /// Puts a part of what was to wait until now into its lanes.
-pub(super) fn begin(connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+pub(super) fn begin(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     let due = connection
         .prepare_cached(concat!(
             "SELECT ",
@@ -26,7 +26,7 @@ pub(super) fn begin(connection: &Connection, now: Timestamp) -> rusqlite::Result
             .execute(params![lane, message.id.as_bytes()])?;
         lanes::join(connection, message.installation, &lane, &message.tenant, false, now)?;
     }
-    Ok(due.len())
+    Ok(())
 }
 
 /// Cancels a message, or has it sent after all.

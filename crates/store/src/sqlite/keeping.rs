@@ -40,7 +40,8 @@ impl Keeping for SqliteStore {
     async fn hold_messages(&self) -> StoreResult<u64> {
         let held = self.writer.write(|connection| {
             let held = connection.execute(
-                "UPDATE messages SET state = 'held', error = ? WHERE state IN ('queued', 'sending')",
+                "UPDATE messages SET state = 'held', doubt_since = NULL, doubt_at = NULL, error = ?
+                 WHERE state IN ('queued', 'sending') OR doubt_since IS NOT NULL",
                 [restored!()],
             )?;
             connection.execute("UPDATE lanes SET waiting = 0, leased_until = NULL", [])?;

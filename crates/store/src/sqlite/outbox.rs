@@ -61,12 +61,11 @@ impl Outbox for SqliteStore {
         self.lookups.read(|connection| Ok(lanes::due(connection)?)).await
     }
 
-    async fn messages_begin(&self, now: Timestamp) -> StoreResult<usize> {
-        self.writer.write(move |connection| Ok(changes::begin(connection, now)?)).await
-    }
-
     async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>> {
-        let taken = self.writer.write(move |connection| Ok(lanes::claim(connection, &claim)?));
+        let taken = self.writer.write(move |connection| {
+            changes::begin(connection, claim.now)?;
+            Ok(lanes::claim(connection, &claim)?)
+        });
         let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken.await?);
         if !shut.is_empty() {
             let back = move |connection: &Connection| -> Work<()> {

@@ -14,7 +14,7 @@ use tautline_core::{RequestId, Store, StoreError, Tenant, TenantId, Timestamp, l
 use tautline_slack::request::Kind;
 
 use crate::engine::{Ground, other_keys, reopen};
-use crate::scene::{NOW, Scene, page};
+use crate::scene::{NOW, Scene, later, page};
 
 async fn forget_all(scene: &Scene, now: Timestamp) {
     while scene.store.forget(now).await.unwrap().rows > 0 {}
@@ -292,35 +292,24 @@ pub async fn what_names_a_person_is_erased_and_the_rest_stays(scene: &Scene) {
 }
 
 pub async fn what_a_restored_backup_had_to_send_is_held(scene: &Scene) {
-    for channel in ["C1", "C2"] {
+    for channel in ["C1", "C2", "C3"] {
         scene.store.message_accept(crate::outbox::new(&scene.acme, channel, "x"), None).await.unwrap();
     }
-    let sending = scene
-        .store
-        .message_claim(crate::outbox::claiming(NOW, NOW.after(limits::SEND_LEASE), 1))
-        .await
-        .unwrap();
-    assert_eq!(sending.len(), 1);
-    assert_eq!(scene.store.hold_messages().await.unwrap(), 2);
+    let claim = async |at_s| {
+        let claim = crate::outbox::claiming(later(at_s), later(at_s + 30), 1);
+        scene.store.message_claim(claim).await.unwrap().len()
+    };
+    assert_eq!(claim(0).await, 1);
+    assert_eq!(scene.store.message_reap(later(30), Reap::RunOut).await.unwrap(), 1, "one is uncertain");
+    assert_eq!(claim(30).await, 1, "one is on its way, and one waits");
+    assert_eq!(scene.store.hold_messages().await.unwrap(), 3);
     let found = scene.store.messages(&scene.acme, MessageFilter::default(), page(10, None)).await.unwrap();
     assert!(found.items.iter().all(|message| message.state == MessageState::Held), "{:?}", found.items);
-    assert!(!crate::outbox::is_due(scene, NOW.after(limits::SEND_LEASE)).await);
+    assert!(!crate::outbox::is_due(scene, later(600)).await);
     assert_eq!(scene.store.messages_waiting(&scene.acme).await.unwrap(), 0);
     // What comes after them goes.
     scene.store.message_accept(crate::outbox::new(&scene.acme, "C1", "new"), None).await.unwrap();
-    assert_eq!(
-        scene
-            .store
-            .message_claim(crate::outbox::claiming(
-                NOW.after(limits::SEND_LEASE),
-                NOW.after(limits::SEND_LEASE * 2),
-                9
-            ))
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(claim(600).await, 1);
 }
 
 /// Ids that would be dangerous if they were put into SQL as they are.

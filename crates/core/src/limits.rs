@@ -123,6 +123,14 @@ pub const FILE_PAUSE: Duration = Duration::from_secs(30);
 pub const LOOK_UP: Duration = MINUTE;
 /// How soon after an answer was lost one looks for the message, and how often.
 pub const LOOK_UP_PAUSE: Duration = Duration::from_secs(2);
+/// How soon Slack is asked again that did not say anything about a message.
+pub const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
+/// How long a page of a history waits for its turn.
+pub const LOOK_UP_WAIT: Duration = Duration::from_secs(3);
+/// How long a file may be on its way to Slack.
+pub const UPLOAD: Duration = HOUR;
+/// The least time between two looks for lanes that are due: what comes in between is taken together.
+pub const SEND_PAUSE: Duration = Duration::from_millis(4);
 /// How long after its answer was lost a message may still turn up in the channel: before that, not to be there proves nothing.
 pub const LOOK_UP_SETTLED: Duration = Duration::from_secs(5);
 /// How far Slack's clock may be from ours when it is asked what was posted since.

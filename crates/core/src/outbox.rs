@@ -268,6 +268,8 @@ pub struct Claim {
 pub struct Settlement {
     /// The attempt.
     pub attempt: SendAttempt,
+    /// When it ended; of one that was cut short, when that was seen.
+    pub ended_at: Timestamp,
     /// Where Slack put it.
     pub posted: Option<Posted>,
     /// What follows.
@@ -299,12 +301,15 @@ impl Settlement {
             error: SendResult::Interrupted.error(),
         };
         let pace = Paces::default().channel;
-        Self { attempt, posted: None, next, limited_until: None, is_possible_duplicate: false, pace }
-    }
-
-    /// When the attempt ended.
-    pub fn ended_at(&self) -> Timestamp {
-        self.attempt.started_at.after(self.attempt.duration.unwrap_or(limits::SEND_LEASE))
+        Self {
+            attempt,
+            ended_at: now,
+            posted: None,
+            next,
+            limited_until: None,
+            is_possible_duplicate: false,
+            pace,
+        }
     }
 
     /// Where the message stands afterwards.
@@ -320,7 +325,7 @@ impl Settlement {
     pub fn doubt(&self, claimed: &Claimed) -> Option<Doubt> {
         match (self.next, claimed.doubt) {
             (SendNext::Doubt { since: Some(since), .. }, before) => {
-                Some(Doubt { since: before.map_or(since, |before| before.since), at: self.ended_at() })
+                Some(Doubt { since: before.map_or(since, |before| before.since), at: self.ended_at })
             }
             (SendNext::Doubt { since: None, .. }, before) => before,
             _ => None,
@@ -330,9 +335,10 @@ impl Settlement {
     /// When the lane moves again that could have moved since `free_at`.
     pub fn lane_at(&self, free_at: Timestamp) -> Timestamp {
         match self.next {
-            SendNext::Again { at } | SendNext::Doubt { at, .. } => at,
+            // Slack may have asked for patience meanwhile.
+            SendNext::Again { at } | SendNext::Doubt { at, .. } => at.max(free_at),
             SendNext::Settled { is_posted: true, lane_at, .. } => {
-                lane_at.max(self.pace.next_free(free_at, self.ended_at()))
+                lane_at.max(self.pace.next_free(free_at, self.ended_at))
             }
             SendNext::Settled { lane_at, .. } => lane_at.max(free_at),
         }

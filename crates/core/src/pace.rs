@@ -214,11 +214,6 @@ impl Window {
             _ => self.limited = Some((lane.to_owned(), until)),
         }
     }
-
-    /// Whether it says nothing any more that a new one would not.
-    pub fn is_past(&self, now: Timestamp) -> bool {
-        self.used_until <= now && self.rests_until <= now && self.slow_until <= now
-    }
 }
 
 /// A call that wants to be made.

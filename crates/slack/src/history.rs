@@ -58,18 +58,19 @@ pub fn method(thread_ts: Option<&str>) -> &'static str {
     if thread_ts.is_some() { "conversations.replies" } else { "conversations.history" }
 }
 
-/// Asks for what was said in a channel, or in one of its threads, since a time.
-pub fn since(
+/// Asks for what was said in a channel, or in one of its threads, between two times.
+pub fn between(
     token: Token,
     channel: &str,
     thread_ts: Option<&str>,
-    oldest_s: i64,
+    (oldest_s, latest_s): (i64, i64),
     cursor: Option<&str>,
     limit: u32,
 ) -> WebApiCall {
     let mut form = vec![
         ("channel", channel.to_owned()),
-        ("oldest", oldest_s.to_string()),
+        ("oldest", oldest_s.max(0).to_string()),
+        ("latest", latest_s.to_string()),
         ("limit", limit.to_string()),
         ("include_all_metadata", "true".to_owned()),
     ];
@@ -81,6 +82,13 @@ pub fn since(
 /// The metadata by which a message is known again.
 pub fn mark(id: &str) -> Value {
     json!({ "event_type": OURS, "event_payload": { "id": id } })
+}
+
+/// Whether there is anything by which what is sent is known again: our mark, files, words, or blocks.
+pub fn can_be_known_again(sent: &Arguments) -> bool {
+    let is_ours = sent.get("metadata").is_some_and(|metadata| metadata["event_type"] == OURS);
+    let text = sent.get("text").and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    is_ours || text || sent.contains_key("files") || sent.contains_key("blocks")
 }
 
 /// How sure it is that a message of Slack's is the one that was sent.
@@ -123,7 +131,7 @@ impl Shown {
                     |blocks: &[Value]| blocks.iter().map(|block| block["type"].clone()).collect::<Vec<_>>();
                 types(blocks) == types(&self.blocks)
             }
-            None => sent.contains_key("markdown_text"),
+            None => false,
         }
     }
 }
@@ -205,6 +213,15 @@ mod tests {
         }
         let there = shown(json!({ "ts": "1.1", "text": "deploy 41 done" }));
         assert_eq!(there.likeness("msg_1", &sent(json!({ "text": "deploy 42 done" }))), Likeness::Other);
+    }
+
+    #[test]
+    fn what_shows_nothing_of_its_own_is_not_looked_for() {
+        let theirs = json!({ "event_type": "deal_won", "event_payload": {} });
+        assert!(can_be_known_again(&sent(json!({ "markdown_text": "x", "metadata": mark("msg_1") }))));
+        assert!(can_be_known_again(&sent(json!({ "text": "x", "metadata": theirs }))));
+        assert!(!can_be_known_again(&sent(json!({ "markdown_text": "x", "metadata": theirs }))));
+        assert!(!can_be_known_again(&sent(json!({ "attachments": [{}], "metadata": theirs }))));
     }
 
     #[test]

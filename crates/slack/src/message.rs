@@ -60,24 +60,3 @@ impl From<String> for PostMessage {
         Self { text: Some(text), ..Self::default() }
     }
 }
-
-impl PostMessage {
-    /// Whether there is anything to show: Slack refuses the rest with `no_text`.
-    pub fn has_content(&self) -> bool {
-        let is_some = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        let any = |list: &Option<Vec<Value>>| list.as_ref().is_some_and(|list| !list.is_empty());
-        is_some(&self.text) || is_some(&self.markdown_text) || any(&self.blocks) || any(&self.attachments)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_to_show_is_known() {
-        let empty = PostMessage { text: Some(String::new()), blocks: Some(vec![]), ..PostMessage::default() };
-        assert!(!empty.has_content());
-        assert!(PostMessage { markdown_text: Some("x".into()), ..PostMessage::default() }.has_content());
-    }
-}

@@ -18,8 +18,10 @@ use super::{builder, describe, read_limited};
 /// Speaks to Slack.
 pub(crate) struct SlackClient {
     http: reqwest::Client,
-    /// For files, which take their time, and may not stand still.
+    /// For files that come, which take their time, and may not stand still.
     files: reqwest::Client,
+    /// For files that go. Whether they stand still is seen where they come from.
+    uploads: reqwest::Client,
     base: Url,
 }
 
@@ -51,6 +53,10 @@ impl SlackClient {
                 .timeout(limits::SLACK_TIMEOUT)
                 .connect_timeout(limits::SLACK_CONNECT_TIMEOUT)
                 .build()?,
+            uploads: builder()
+                .timeout(limits::UPLOAD)
+                .connect_timeout(limits::SLACK_CONNECT_TIMEOUT)
+                .build()?,
             files: builder()
                 .read_timeout(limits::FILE_PAUSE)
                 .connect_timeout(limits::SLACK_CONNECT_TIMEOUT)
@@ -78,7 +84,7 @@ impl SlackClient {
     pub(crate) async fn put_file(&self, url: Url, length: u64, body: Body) -> reqwest::Result<StatusCode> {
         let body = reqwest::Body::wrap_stream(body.into_data_stream());
         let binary = HeaderValue::from_static("application/octet-stream");
-        let request = self.files.post(url).header(header::CONTENT_TYPE, binary);
+        let request = self.uploads.post(url).header(header::CONTENT_TYPE, binary);
         let response = request.header(header::CONTENT_LENGTH, length).body(body).send().await?;
         Ok(response.status())
     }

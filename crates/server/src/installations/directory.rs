@@ -104,6 +104,11 @@ async fn page(app: &Arc<App>, crawl: Crawl) -> StoreResult<()> {
     let team = if found.facts.is_enterprise_install {
         match found.granted_teams.get(nth) {
             Some(team) => Some(team.as_str().to_owned()),
+            // Which workspaces it sees is not known yet: nothing is gone for that.
+            None if nth == 0 => {
+                let next = CrawlNext::Failed { error: None, at: app.clock.now().after(limits::CRAWL_FAILED) };
+                return app.store.crawl_page(&crawl, Vec::new(), next, app.clock.now()).await;
+            }
             None => return end(app, &crawl, Vec::new()).await,
         }
     } else {
@@ -200,7 +205,12 @@ pub(crate) async fn look(acting: &Acting, id: &str) -> Option<Channel> {
         form: vec![("channel", id.to_owned())],
     });
     let channel = Channel::from(asked.await.ok()?.answer.channel);
-    let kept = acting.app.store.channel_keep(&acting.tenant, acting.installation, &channel).await;
+    let store = &acting.app.store;
+    let mut kept = store.channel_keep(&acting.tenant, acting.installation, &channel).await;
+    if let (Ok(()), Some(dead)) = (&kept, &channel.dead) {
+        let marked = store.channel_dead(&acting.tenant, acting.installation, &channel.id, Some(dead)).await;
+        kept = marked.map(drop);
+    }
     if let Err(error) = kept {
         tracing::warn!(error = %chain(&error), "a channel that Slack showed could not be kept");
     }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::installation::Installation;
 use tautline_core::operation::{OnUncertain, Operation};
-use tautline_core::outbox::{Message, NewMessage, Queued};
+use tautline_core::outbox::{Message, MessageState, NewMessage, Queued};
 use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
 use tautline_slack::outgoing::Arguments;
 
@@ -83,7 +83,7 @@ pub(crate) async fn accept(
     // Before the workspace: what is wrong with the message is wrong for each.
     check(app, &wish)?;
     let about = match wish.to {
-        Address::Message(id) => Some(known(app, tenant, id).await?),
+        Address::Message(id) => Some(begun(app, known(app, tenant, id).await?)?),
         _ => None,
     };
     let installation = match &about {
@@ -99,12 +99,14 @@ pub(crate) async fn accept(
         return Ok((id, Vec::new()));
     };
     let Routed { route, channels } = routed(app, tenant, &installation, happened).await?;
+    // The first comes last: once its key is on record, all of them are there.
     let mut ids = Vec::new();
-    for (nth, channel) in channels.into_iter().enumerate() {
+    for (nth, channel) in channels.into_iter().enumerate().rev() {
         let wish = Wish { to: Address::Channel(channel), route: Some(route.clone()), ..wish.clone() };
         let once = if nth == 0 { once.clone() } else { nth_of(once.as_ref(), nth) };
         ids.push(queue(app, tenant, installation.id, wish, None, once).await?);
     }
+    ids.reverse();
     let also = ids.split_off(1);
     Ok((ids.remove(0), also))
 }
@@ -204,6 +206,16 @@ fn accepted(queued: Queued, new: Option<MessageId>) -> ApiResult<MessageId> {
         (Queued::Unknown, _) => Err(unknown("the message that it is about")),
         (Queued::Conflict | Queued::Now, _) => Err(conflict()),
     }
+}
+
+/// What is scheduled is nothing yet that anything could be about.
+fn begun(app: &App, message: Message) -> ApiResult<Message> {
+    let is_scheduled = message.starts_at.is_some_and(|at| at > app.clock.now());
+    if is_scheduled && message.state == MessageState::Queued {
+        let error = "the message that it is about is still to be sent";
+        return Err(ApiError::new(http::StatusCode::CONFLICT, "not_sent", error).fix("wait for its post_at"));
+    }
+    Ok(message)
 }
 
 /// A message that something is about.

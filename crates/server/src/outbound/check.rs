@@ -46,6 +46,10 @@ fn address(to: &Address) -> ApiResult<()> {
 
 fn times(app: &App, wish: &Wish) -> ApiResult<()> {
     let now = app.clock.now();
+    if wish.starts_at.is_some() && matches!(wish.to, Address::Message(_)) {
+        return Err(ApiError::bad_request("invalid_post_at", "post_at stands beside reply_to")
+            .fix("answer when its time has come; or name channel and thread_ts"));
+    }
     if let Some(at) = wish.starts_at {
         if at <= now {
             return Err(ApiError::bad_request("time_in_past", "post_at has passed")

@@ -19,9 +19,6 @@ use crate::egress::CallError;
 use crate::error::chain;
 use crate::installations::acting::{Acting, ActingError};
 
-/// How soon Slack is asked again that did not answer.
-const AGAIN: Duration = Duration::from_secs(5);
-
 /// Looks for a message, and decides.
 pub(super) async fn look_up(acting: &Acting, claimed: &Claimed, doubt: Doubt, sent: &Arguments) -> Then {
     let seen = match see(acting, claimed, doubt, sent).await {
@@ -44,15 +41,21 @@ async fn see(acting: &Acting, claimed: &Claimed, doubt: Doubt, sent: &Arguments)
     if !claimed.operation.can_be_looked_up() {
         return Ok(Seen::Never("what one person sees stands in no history".to_owned()));
     }
+    if !history::can_be_known_again(sent) {
+        return Ok(Seen::Never("nothing in it can be known again".to_owned()));
+    }
     let channel = channel(acting, claimed, sent).await?;
     let thread_ts = sent.get("thread_ts").and_then(Value::as_str);
+    // What was said much later is none of it, however much that is.
     let oldest = doubt.since.before(limits::LOOK_UP_SKEW);
+    let latest = doubt.at.after(limits::LOOK_UP_SETTLED + limits::LOOK_UP_SKEW);
+    let between = (oldest.as_secs(), latest.as_secs());
     let bot = bot(acting, claimed).await?;
     let mut cursor = None;
     for _ in 0..limits::LOOK_UP_PAGES {
         let page: History = ask(acting, history::method(thread_ts), |token| {
             let cursor = cursor.as_deref();
-            history::since(token, &channel, thread_ts, oldest.as_secs(), cursor, limits::LOOK_UP_PAGE)
+            history::between(token, &channel, thread_ts, between, cursor, limits::LOOK_UP_PAGE)
         })
         .await?;
         for shown in &page.messages {
@@ -120,7 +123,9 @@ async fn channel(acting: &Acting, claimed: &Claimed, sent: &Arguments) -> Result
     }
     let named = ["channel", "channel_id"].into_iter().find_map(|name| sent.get(name)?.as_str());
     let is_id = |text: &&str| {
-        text.len() > 1 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+        text.len() > 1
+            && text.starts_with(['C', 'G', 'D', 'U', 'W'])
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
     };
     let known = [named.unwrap_or_default(), claimed.lane.as_str()].into_iter().find(is_id);
     match known {
@@ -164,18 +169,19 @@ async fn ask<T: DeserializeOwned>(
         channel: None,
         paces: app.settings.paces,
     });
-    if let Some(call) = &call
-        && let Turn::Later(at) =
-            app.store.turn_take(call, now, now).await.map_err(|error| unread(acting, &error))?
-    {
-        return Err(nothing(at, "Slack's pace for looking is used up"));
+    if let Some(call) = &call {
+        let turn = app.store.turn_take(call, now, now.after(limits::LOOK_UP_WAIT)).await;
+        match turn.map_err(|error| unread(acting, &error))? {
+            Turn::At(at) => tokio::time::sleep(at.since(now)).await,
+            Turn::Later(at) => return Err(nothing(at, "Slack's pace for looking is used up")),
+        }
     }
     let failed = match acting.ask::<T>(make).await {
         Ok(reply) => return Ok(reply.answer),
         Err(error @ ActingError::NoToken) => return Err(Unseen::DeadToken(error.to_string())),
         Err(ActingError::Store(error)) => return Err(unread(acting, &error)),
         Err(error @ (ActingError::Renewing | ActingError::HeldUp)) => {
-            return Err(nothing(app.clock.now().after(AGAIN), error.to_string()));
+            return Err(nothing(app.clock.now().after(limits::LOOK_UP_AGAIN), error.to_string()));
         }
         Err(ActingError::Call(failed)) => failed,
     };
@@ -194,11 +200,11 @@ async fn ask<T: DeserializeOwned>(
         CallError::Refused(Refusal::Error(word)) => match errors::class(word) {
             Some(Class::DeadToken) => Err(Unseen::DeadToken(word.clone())),
             Some(Class::Limited | Class::Unsure | Class::Later | Class::Renew) => {
-                Err(nothing(now.after(AGAIN), word))
+                Err(nothing(now.after(limits::LOOK_UP_AGAIN), word))
             }
             _ => Err(Unseen::Other(Seen::Never(format!("the app may not look there: {word}")))),
         },
-        _ => Err(nothing(now.after(AGAIN), failed.to_string())),
+        _ => Err(nothing(now.after(limits::LOOK_UP_AGAIN), failed.to_string())),
     }
 }
 
@@ -208,5 +214,5 @@ fn nothing(again_at: Timestamp, why: impl Into<String>) -> Unseen {
 
 fn unread(acting: &Acting, error: &StoreError) -> Unseen {
     tracing::error!(error = %chain(error), "what is needed to look for a message cannot be read yet");
-    nothing(acting.app.clock.now().after(AGAIN), "the gateway could not read its store")
+    nothing(acting.app.clock.now().after(limits::LOOK_UP_AGAIN), "the gateway could not read its store")
 }

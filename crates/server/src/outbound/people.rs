@@ -74,6 +74,10 @@ pub(super) async fn by_email(acting: &Acting, email: &str) -> Result<String, Sen
         // To look is no message: whatever became of it, nothing stands in Slack.
         Err(error) => Err(match not_done(error) {
             SendResult::Unknown(why) => SendResult::NotReached(why),
+            // Slack limits looking, and not what is said.
+            limited @ SendResult::Limited { .. } => {
+                SendResult::NotReached(limited.error().unwrap_or_default())
+            }
             other => other,
         }),
     }

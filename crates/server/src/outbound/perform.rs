@@ -8,7 +8,7 @@ use tautline_core::looking::Then;
 use tautline_core::operation::Operation;
 use tautline_core::outbox::{Claimed, MessageState, Posted};
 use tautline_core::sending::SendResult;
-use tautline_core::{StoreError, Timestamp};
+use tautline_core::{StoreError, Timestamp, limits};
 use tautline_slack::errors::{self, Class};
 use tautline_slack::history;
 use tautline_slack::outgoing::{self, Arguments, Done};
@@ -32,6 +32,18 @@ impl Performed {
     pub(super) fn plain(result: SendResult) -> Self {
         Self { result, is_possible_duplicate: false }
     }
+
+    /// What ended before it could be looked for, where that was to be done: nobody knows any more than before.
+    pub(super) fn before_a_look(claimed: &Claimed, result: SendResult, now: Timestamp) -> Self {
+        Self::plain(match (claimed.doubt, result) {
+            (None, result) => result,
+            (Some(_), SendResult::Refused(why)) => SendResult::Undecided(why),
+            (Some(_), result) => SendResult::LookedUp {
+                again_at: now.after(limits::LOOK_UP_AGAIN),
+                why: result.error().unwrap_or_default(),
+            },
+        })
+    }
 }
 
 /// Does what a message says, unless it turns out that Slack has it already.
@@ -43,7 +55,7 @@ pub(super) async fn perform(app: &Arc<App>, claimed: &Claimed, leased_until: Tim
     let acting = Acting { until, ..Acting::bot(app, &claimed.tenant, claimed.installation) };
     let arguments = match addressed(&acting, claimed, arguments).await {
         Ok(arguments) => arguments,
-        Err(result) => return Performed::plain(result),
+        Err(result) => return Performed::before_a_look(claimed, result, app.clock.now()),
     };
     let mut is_possible_duplicate = false;
     if let Some(doubt) = claimed.doubt {

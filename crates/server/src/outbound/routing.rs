@@ -4,7 +4,8 @@
 use http::StatusCode;
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::installation::Installation;
-use tautline_core::outbox::{Claimed, NewMessage};
+use tautline_core::operation::Operation;
+use tautline_core::outbox::{Claimed, NewMessage, Queued};
 use tautline_core::route::{self, DEFAULT, Route};
 use tautline_core::{InstallationId, MessageId, StoreResult, TenantId, limits};
 use tautline_slack::errors::{self, Class};
@@ -80,6 +81,19 @@ async fn live(
     Ok(live)
 }
 
+/// What Slack says of a channel, whatever is posted there and whoever is to see it.
+const OF_THE_CHANNEL: [&str; 9] = [
+    "channel_not_found",
+    "is_archived",
+    "is_inactive",
+    "not_in_channel",
+    "restricted_action",
+    "restricted_action_read_only_channel",
+    "posting_to_channel_denied",
+    "ekm_access_denied",
+    "access_denied",
+];
+
 /// Slack said of a message that nothing can be posted there: the channel is marked, and what came by a route goes where the
 /// default route leads.
 pub(super) async fn fell(app: &App, claimed: &Claimed, error: &str) {
@@ -94,11 +108,11 @@ pub(super) async fn fell(app: &App, claimed: &Claimed, error: &str) {
 async fn mark_and_go_on(app: &App, claimed: &Claimed, error: &str) -> StoreResult<()> {
     let Ok(arguments) = serde_json::from_slice::<Arguments>(&claimed.arguments) else { return Ok(()) };
     let channel = arguments.get("channel").and_then(|channel| channel.as_str()).unwrap_or_default();
-    if !channel.starts_with(['C', 'G']) {
-        return Ok(());
-    }
     let (tenant, installation) = (&claimed.tenant, claimed.installation);
-    if app.store.channel_dead(tenant, installation, channel, Some(error)).await? {
+    let is_its_own = claimed.operation != Operation::Ephemeral
+        && channel.starts_with(['C', 'G'])
+        && OF_THE_CHANNEL.contains(&error);
+    if is_its_own && app.store.channel_dead(tenant, installation, channel, Some(error)).await? {
         tracing::warn!(%tenant, channel, error, "nothing can be posted to a channel any more");
     }
     if claimed.route.as_deref().is_none_or(|route| route == DEFAULT) {
@@ -136,7 +150,9 @@ async fn mark_and_go_on(app: &App, claimed: &Claimed, error: &str) -> StoreResul
             request: [0; 32],
             at: now,
         };
-        app.store.message_accept(new, Some(once)).await?;
+        if app.store.message_accept(new, Some(once)).await? == Queued::Full {
+            tracing::error!(%tenant, message = %claimed.id, "so much waits that the default route could not have a message");
+        }
     }
     app.sender.wake();
     Ok(())

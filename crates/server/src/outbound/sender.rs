@@ -39,14 +39,17 @@ impl Sender {
 /// Sends until told to stop.
 pub(crate) async fn send_all(app: Arc<App>, stop: CancellationToken) {
     let (mut reap_at, mut pause) = (Instant::now() + limits::REAP, limits::SWEEP);
-    let mut is_well = true;
+    let (mut is_well, mut looked_at) = (true, Instant::now());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
             () = app.sender.wake.notified(), if is_well => {}
         }
-        let is_time_to_reap = Instant::now() >= reap_at;
+        // Under load what many ends and arrivals ask for is one look.
+        tokio::time::sleep_until(looked_at + limits::SEND_PAUSE).await;
+        looked_at = Instant::now();
+        let is_time_to_reap = looked_at >= reap_at;
         if is_time_to_reap {
             reap_at = Instant::now() + limits::REAP;
         }
@@ -111,13 +114,19 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     // A machine that slept in between: the lane may be another's before Slack answers.
     let is_late = started_at.after(limits::SLACK_TIMEOUT) > leased_until;
     let performed = match is_late {
-        true => Performed::plain(SendResult::NotReached("the gateway was held up".to_owned())),
+        true => Performed::before_a_look(
+            &claimed,
+            SendResult::NotReached("the gateway was held up".to_owned()),
+            started_at,
+        ),
         false => {
             let span = debug_span!("send", message = %claimed.id, attempt = claimed.attempt);
             perform(&app, &claimed, leased_until).instrument(span).await
         }
     };
     drop(permit);
+    // Somebody else may be waiting for the place.
+    app.sender.wake();
     if let SendResult::Refused(error) = &performed.result {
         routing::fell(&app, &claimed, error).await;
     }
@@ -139,6 +148,7 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     let next = sending::after(&result, claimed.operation, claimed.attempt, times, claimed.expires_at, rng);
     let settlement = Settlement {
         attempt,
+        ended_at,
         next,
         limited_until: sending::limited_for(&result).map(|wait| ended_at.after(wait)),
         is_possible_duplicate,
@@ -150,7 +160,7 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         },
     };
     settle(&app, &claimed, settlement).await;
-    // Somebody else may be waiting for the place, or for the lane.
+    // And for the lane.
     app.sender.wake();
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn change(
     let found = sql(concat!(
         "SELECT ",
         claimed_columns!(),
-        ", m.state, m.rank, length(m.sealed_arguments) = 0 AS is_empty FROM messages m
+        ", m.state, m.rank, m.starts_at, length(m.sealed_arguments) = 0 AS is_empty FROM messages m
          WHERE m.id = $1 AND m.tenant_id = $2 FOR UPDATE"
     ))
     .bind(value::uuid(id.as_bytes()))
@@ -61,9 +61,12 @@ pub(super) async fn change(
     let found = tx.maybe(found, |row| {
         let state = value::named(row, "state", MessageState::from_name)?;
         let is_urgent = row.try_get::<i64, _>("rank")? == 0;
-        Ok((read(row)?, state, is_urgent, row.try_get::<bool, _>("is_empty")?))
+        let is_to_come = value::time_opt(row, "starts_at")?.is_some_and(|at| at > now);
+        Ok((read(row)?, state, is_urgent, is_to_come, row.try_get::<bool, _>("is_empty")?))
     });
-    let Some((message, state, is_urgent, is_empty)) = found.await? else { return Ok(Changed::Unknown) };
+    let Some((message, state, is_urgent, is_to_come, is_empty)) = found.await? else {
+        return Ok(Changed::Unknown);
+    };
     match change {
         Change::Cancel if state.can_be_cancelled() => {
             tx.execute(
@@ -78,6 +81,8 @@ pub(super) async fn change(
         }
         Change::Retry { expires_at } if state.can_be_retried() && message.doubt.is_none() && !is_empty => {
             let lane = match message.lane.as_str() {
+                // It goes on waiting for its time.
+                _ if is_to_come => String::new(),
                 "" => lanes::of(tx, message.installation, &message.channel).await?,
                 lane => lane.to_owned(),
             };
@@ -90,8 +95,12 @@ pub(super) async fn change(
                 .bind(value::uuid(id.as_bytes())),
             )
             .await?;
-            let lane = (message.installation, lane);
-            lanes::join(tx, clock, &[Joining { lane, tenant, is_urgent, counts: true }], now).await?;
+            if lane.is_empty() {
+                lanes::count_one(tx, tenant).await?;
+            } else {
+                let lane = (message.installation, lane);
+                lanes::join(tx, clock, &[Joining { lane, tenant, is_urgent, counts: true }], now).await?;
+            }
             Ok(Changed::Now(MessageState::Queued))
         }
         _ => Ok(Changed::Not(state)),

@@ -16,7 +16,7 @@ use crate::columns::like;
 impl Directory for PostgresStore {
     async fn crawl_claim(&self, now: Timestamp, leased_until: Timestamp) -> StoreResult<Option<Crawl>> {
         let mut tx = self.database.write().await?;
-        let claim = sql("UPDATE directories SET due_at = $2, leased_until = $2 WHERE installation_id =
+        let claim = sql("UPDATE directories SET due_at = $2 WHERE installation_id =
                (SELECT installation_id FROM directories WHERE due_at <= $1 ORDER BY due_at LIMIT 1
                 FOR UPDATE SKIP LOCKED)
              RETURNING tenant_id, installation_id, crawl, cursor")
@@ -55,22 +55,23 @@ impl Directory for PostgresStore {
         let clock = &self.clock;
         let follow = match &next {
             CrawlNext::Page { cursor, at } => {
-                sql("UPDATE directories SET cursor = $2, due_at = $3, leased_until = NULL WHERE installation_id = $1")
+                sql("UPDATE directories SET cursor = $2, due_at = $3 WHERE installation_id = $1")
                     .bind(id)
                     .bind(value::text(cursor))
                     .bind(clock.database_us(*at))
             }
             CrawlNext::Failed { error, at } => {
-                sql("UPDATE directories SET error = coalesce($2, error), due_at = $3, leased_until = NULL
+                sql("UPDATE directories SET error = coalesce($2, error), due_at = $3
                      WHERE installation_id = $1")
                 .bind(id)
                 .bind(value::text_opt(error.as_deref()))
                 .bind(clock.database_us(*at))
             }
             CrawlNext::Done { at } => {
-                let gone = sql("DELETE FROM channels WHERE installation_id = $1 AND crawl < $2 AND dead IS NULL");
+                let gone =
+                    sql("DELETE FROM channels WHERE installation_id = $1 AND crawl < $2 AND dead IS NULL");
                 tx.execute(gone.bind(id).bind(crawl.number)).await?;
-                sql("UPDATE directories SET cursor = NULL, crawl = crawl + 1, due_at = $2, leased_until = NULL,
+                sql("UPDATE directories SET cursor = NULL, crawl = crawl + 1, due_at = $2,
                        crawled_at = $3, error = NULL WHERE installation_id = $1")
                 .bind(id)
                 .bind(clock.database_us(*at))

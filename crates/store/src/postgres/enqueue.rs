@@ -67,7 +67,7 @@ impl Together for Enqueuing {
         });
         lanes::join(tx, &self.clock, &joins.collect::<Vec<_>>(), now).await?;
         for one in placed.iter().filter(|one| one.lane.is_empty()) {
-            count(tx, &one.all.new.tenant).await?;
+            lanes::count_one(tx, &one.all.new.tenant).await?;
         }
         tx.execute(insert(&placed)).await?;
         Ok(outcomes)
@@ -137,7 +137,9 @@ async fn names(tx: &mut Tx, all: &[Arc<Enqueue>]) -> Work<HashMap<Lane, String>>
     spelled.dedup();
     let found = sql("SELECT n.installation_id, n.name, n.lane FROM lane_names n
          JOIN unnest($1::uuid[], $2::text[]) AS s (installation_id, name)
-           ON n.installation_id = s.installation_id AND n.name = s.name")
+           ON n.installation_id = s.installation_id AND n.name = s.name
+         WHERE NOT EXISTS (SELECT FROM lanes l WHERE l.installation_id = n.installation_id AND l.lane = n.name
+           AND (l.waiting > 0 OR l.leased_until IS NOT NULL))")
     .bind(spelled.iter().map(|(id, _)| value::uuid(id)).collect::<Vec<_>>())
     .bind(spelled.iter().map(|(_, name)| value::text(name)).collect::<Vec<_>>());
     let found = tx.all(found, |row| {
@@ -153,17 +155,6 @@ async fn lane_of(tx: &mut Tx, new: &NewMessage, about: MessageId) -> Work<Option
         .bind(value::uuid(about.as_bytes()))
         .bind(new.tenant.to_string());
     tx.maybe(found, |row| Ok((value::read_text(row, "lane")?, sqlx::Row::try_get(row, "is_urgent")?))).await
-}
-
-/// One more message of a tenant waits, in no lane yet.
-async fn count(tx: &mut Tx, tenant: &TenantId) -> Work<()> {
-    tx.execute(
-        sql("INSERT INTO outbox_waiting AS w (tenant_id, waiting) VALUES ($1, 1)
-             ON CONFLICT (tenant_id) DO UPDATE SET waiting = w.waiting + 1")
-        .bind(tenant.to_string()),
-    )
-    .await?;
-    Ok(())
 }
 
 fn insert(placed: &[Placed<'_>]) -> Sql {

@@ -38,7 +38,7 @@ pub(super) async fn forget(
              SELECT FROM gone")
         .bind(ids(limits::RECORD_KEPT)),
         sql("DELETE FROM messages WHERE id IN (
-               SELECT id FROM messages WHERE id < $1 AND state NOT IN ('queued', 'sending', 'held')
+               SELECT id FROM messages WHERE id < $1 AND state NOT IN ('queued', 'sending', 'held') AND doubt_since IS NULL
                ORDER BY id LIMIT $2 FOR UPDATE SKIP LOCKED)")
         .bind(ids(limits::RECORD_KEPT)),
         sql("DELETE FROM idempotency_keys WHERE (scope, key) IN
@@ -85,7 +85,7 @@ async fn bodies(database: &Database, now: Timestamp) -> StoreResult<u64> {
     let next = sql("SELECT id FROM messages WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
     let messages = go_on(&mut tx, "messages", next, upto).await?;
     let empty = sql("UPDATE messages SET sealed_arguments = ''
-                     WHERE id = ANY($1) AND state NOT IN ('queued', 'sending', 'held')");
+                     WHERE id = ANY($1) AND state NOT IN ('queued', 'sending', 'held') AND doubt_since IS NULL");
     tx.execute(empty.bind(messages.clone())).await?;
     tx.finish((requests.len() + messages.len()) as u64).await
 }

@@ -13,7 +13,6 @@ use tautline_core::operation::{OnUncertain, Operation};
 use tautline_core::outbox::{self, Claim, Claimed, MessageState, Posted};
 use tautline_core::pace::{Called, Gate};
 use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
-use uuid::Uuid;
 
 use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
@@ -38,20 +37,28 @@ pub(super) async fn waiting(tx: &mut Tx, tenant: &TenantId) -> Work<u32> {
     Ok(tx.maybe(waiting, |row| value::number(row, "waiting")).await?.unwrap_or(0))
 }
 
-/// The lane of a channel: by the one that Slack meant by this spelling before, else by the spelling.
+/// The lane of a channel: by the one that Slack meant by this spelling before, else by the spelling. What waits under the
+/// spelling goes first.
 pub(super) async fn of(tx: &mut Tx, installation: InstallationId, channel: &str) -> Work<String> {
     let spelled = outbox::lane(channel);
-    let known = sql("SELECT lane FROM lane_names WHERE installation_id = $1 AND name = $2")
-        .bind(value::uuid(installation.as_bytes()))
-        .bind(value::text(spelled));
+    let known = sql("SELECT lane FROM lane_names n WHERE installation_id = $1 AND name = $2 AND NOT EXISTS (
+                       SELECT FROM lanes l WHERE l.installation_id = $1 AND l.lane = $2
+                         AND (l.waiting > 0 OR l.leased_until IS NOT NULL))")
+    .bind(value::uuid(installation.as_bytes()))
+    .bind(value::text(spelled));
     let known = tx.maybe(known, |row| value::read_text(row, "lane")).await?;
     Ok(known.unwrap_or_else(|| spelled.to_owned()))
 }
 
+/// Whether Slack has just told which channel it means by a spelling.
+pub(super) fn is_news(message: &Claimed, posted: &Posted) -> bool {
+    outbox::lane(&message.channel) != posted.channel && message.lane != posted.channel
+}
+
 /// Keeps which channel Slack meant.
 pub(super) async fn learn(tx: &mut Tx, message: &Claimed, posted: &Posted) -> Work<()> {
-    let spelled = outbox::lane(&message.channel);
-    if spelled != posted.channel {
+    if is_news(message, posted) {
+        let spelled = outbox::lane(&message.channel);
         tx.execute(
             sql("INSERT INTO lane_names (installation_id, name, lane) VALUES ($1, $2, $3)
                  ON CONFLICT (installation_id, name) DO UPDATE SET lane = excluded.lane")
@@ -172,6 +179,17 @@ async fn count(
     Ok(ends.into_iter().collect())
 }
 
+/// One more message of a tenant waits, in no lane yet.
+pub(super) async fn count_one(tx: &mut Tx, tenant: &TenantId) -> Work<()> {
+    tx.execute(
+        sql("INSERT INTO outbox_waiting AS w (tenant_id, waiting) VALUES ($1, 1)
+             ON CONFLICT (tenant_id) DO UPDATE SET waiting = w.waiting + 1")
+        .bind(tenant.to_string()),
+    )
+    .await?;
+    Ok(())
+}
+
 /// A message waits in its lane again.
 pub(super) async fn count_again(tx: &mut Tx, message: &Claimed) -> Work<()> {
     tx.execute(
@@ -196,7 +214,7 @@ pub(super) async fn count_off(tx: &mut Tx, messages: &[Claimed]) -> Work<()> {
     let tenants = messages.iter().map(|message| message.tenant.to_string()).collect::<Vec<_>>();
     let lock = sql(
         "SELECT FROM lanes WHERE (installation_id, lane) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
-                    ORDER BY installation_id, lane FOR UPDATE",
+                    ORDER BY installation_id, lane COLLATE \"C\" FOR UPDATE",
     );
     tx.execute(lock.bind(installations.clone()).bind(lanes.clone())).await?;
     tx.execute(
@@ -212,7 +230,9 @@ pub(super) async fn count_off(tx: &mut Tx, messages: &[Claimed]) -> Work<()> {
 }
 
 async fn count_off_tenants(tx: &mut Tx, tenants: Vec<String>) -> Work<()> {
-    let lock = sql("SELECT FROM outbox_waiting WHERE tenant_id = ANY($1) ORDER BY tenant_id FOR UPDATE");
+    let lock = sql(
+        "SELECT FROM outbox_waiting WHERE tenant_id = ANY($1) ORDER BY tenant_id COLLATE \"C\" FOR UPDATE",
+    );
     tx.execute(lock.bind(tenants.clone())).await?;
     tx.execute(
         sql("UPDATE outbox_waiting w SET waiting = w.waiting - c.taken
@@ -277,7 +297,7 @@ async fn heads(tx: &mut Tx, clock: &DatabaseClock, claim: &Claim) -> Work<Vec<(C
          CROSS JOIN LATERAL (
            SELECT * FROM messages
            WHERE installation_id = l.installation_id AND lane = l.lane
-             AND (state = 'queued' OR doubt_since IS NOT NULL)
+             AND (state = 'queued' OR doubt_since IS NOT NULL) AND state IN ('queued', 'uncertain')
              AND (expires_at > $3 OR doubt_since IS NOT NULL)
            ORDER BY rank, seq LIMIT 1) AS m
          LEFT JOIN messages a ON a.id = m.about
@@ -302,8 +322,11 @@ async fn take(
 ) -> Work<Vec<(Claimed, Vec<u8>)>> {
     let ids = heads.iter().map(|(message, _)| value::uuid(message.id.as_bytes())).collect::<Vec<_>>();
     // Somebody may have ended one since it was looked at.
-    let take = sql("UPDATE messages SET state = 'sending', attempt = attempt + 1
-                    WHERE id = ANY($1) AND (state = 'queued' OR doubt_since IS NOT NULL) RETURNING id");
+    let take = sql("UPDATE messages SET state = 'sending', attempt = attempt + 1 WHERE id IN (
+                      SELECT id FROM messages WHERE id = ANY($1)
+                        AND (state = 'queued' OR state = 'uncertain' AND doubt_since IS NOT NULL)
+                      FOR UPDATE SKIP LOCKED)
+                    RETURNING id");
     let taken = tx.all(take.bind(ids), |row| value::id(row, "id")).await?;
     let claimed =
         heads.into_iter().filter(|(message, _)| taken.contains(message.id.as_bytes())).collect::<Vec<_>>();
@@ -381,53 +404,85 @@ pub(super) fn read(row: &PgRow) -> sqlx::Result<Claimed> {
 }
 
 /// How a lane that was leased goes on.
-pub(super) struct Free {
+pub(super) struct Free<'m> {
+    pub(super) message: &'m Claimed,
     /// When it may move again.
     pub(super) next_at: Timestamp,
     /// Its head tries in vain.
     pub(super) is_parked: bool,
-    /// What time it is.
-    pub(super) now: Timestamp,
 }
 
-/// Frees a lane. What waits in it must be counted by then.
-pub(super) async fn free(tx: &mut Tx, clock: &DatabaseClock, message: &Claimed, free: &Free) -> Work<()> {
-    let (installation, lane): (Uuid, String) =
-        (value::uuid(message.installation.as_bytes()), value::text(&message.lane));
-    let now_us = clock.database_us(free.now);
-    let freed = sql("UPDATE lanes SET leased_until = NULL, next_at = $1,
-           parked_since = CASE WHEN $2 THEN coalesce(parked_since, $3) END
-         WHERE installation_id = $4 AND lane = $5
-         RETURNING waiting > 0 AS waits, EXISTS (
-           SELECT FROM messages m WHERE m.installation_id = $4 AND m.lane = $5 AND m.rank = 0
+/// Frees lanes. What waits in them must be counted by then.
+pub(super) async fn free(tx: &mut Tx, clock: &DatabaseClock, lanes: &[Free<'_>], now: Timestamp) -> Work<()> {
+    let now_us = clock.database_us(now);
+    let key = |free: &Free<'_>| value::uuid(free.message.installation.as_bytes());
+    let freed = sql("UPDATE lanes l SET leased_until = NULL, next_at = f.next_at,
+           parked_since = CASE WHEN f.is_parked THEN coalesce(l.parked_since, $5) END
+         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::boolean[]) AS f (installation_id, lane, next_at, is_parked)
+         WHERE l.installation_id = f.installation_id AND l.lane = f.lane
+         RETURNING l.installation_id, l.lane, l.waiting > 0 AS waits, EXISTS (
+           SELECT FROM messages m WHERE m.installation_id = l.installation_id AND m.lane = l.lane AND m.rank = 0
              AND (m.state = 'queued' OR m.doubt_since IS NOT NULL)) AS is_urgent")
-    .bind(clock.database_us(free.next_at))
-    .bind(free.is_parked)
-    .bind(now_us)
-    .bind(installation)
-    .bind(lane.clone());
-    let freed = tx
-        .maybe(freed, |row| Ok((row.try_get::<bool, _>("waits")?, row.try_get::<bool, _>("is_urgent")?)))
-        .await?;
-    let Some((true, is_urgent)) = freed else { return Ok(()) };
-    let turn = if is_urgent {
-        now_us
-    } else {
-        let next = sql("UPDATE outbox_waiting SET turn_at = greatest(turn_at, $1) + $2 WHERE tenant_id = $3
-                        RETURNING turn_at - $2 AS turn")
-        .bind(now_us)
-        .bind(quantum())
-        .bind(message.tenant.to_string());
-        tx.maybe(next, |row| row.try_get("turn")).await?.unwrap_or(now_us)
+    .bind(lanes.iter().map(key).collect::<Vec<_>>())
+    .bind(lanes.iter().map(|free| value::text(&free.message.lane)).collect::<Vec<_>>())
+    .bind(lanes.iter().map(|free| clock.database_us(free.next_at)).collect::<Vec<_>>())
+    .bind(lanes.iter().map(|free| free.is_parked).collect::<Vec<_>>())
+    .bind(now_us);
+    let freed = tx.all(freed, |row| {
+        let lane =
+            (InstallationId::from_bytes(value::id(row, "installation_id")?), value::read_text(row, "lane")?);
+        Ok((lane, row.try_get::<bool, _>("waits")?, row.try_get::<bool, _>("is_urgent")?))
+    });
+    let of = lanes
+        .iter()
+        .map(|free| ((free.message.installation, free.message.lane.clone()), &free.message.tenant));
+    let of = of.collect::<BTreeMap<_, _>>();
+    let (mut turning, mut tenants) = (Vec::new(), BTreeMap::<&TenantId, (i64, i64)>::new());
+    for (lane, waits, is_urgent) in freed.await? {
+        let Some(tenant) = of.get(&lane).copied().filter(|_| waits) else { continue };
+        let (_, turns) = tenants.entry(tenant).or_default();
+        turning.push((lane, (!is_urgent).then_some((tenant, *turns))));
+        *turns += 1;
+    }
+    if turning.is_empty() {
+        return Ok(());
+    }
+    let ends = count(tx, &tenants, now_us).await?;
+    let turn = |of: &Option<(&TenantId, i64)>| match of {
+        Some((tenant, nth)) => {
+            ends.get(*tenant).map_or(now_us, |end| end - (tenants[tenant].1 - nth) * quantum())
+        }
+        None => now_us,
     };
     tx.execute(
-        sql("UPDATE lanes SET turn = greatest(next_at, $1) WHERE installation_id = $2 AND lane = $3")
-            .bind(turn)
-            .bind(installation)
-            .bind(lane),
+        sql("UPDATE lanes l SET turn = greatest(l.next_at, t.turn)
+             FROM unnest($1::uuid[], $2::text[], $3::bigint[]) AS t (installation_id, lane, turn)
+             WHERE l.installation_id = t.installation_id AND l.lane = t.lane")
+        .bind(turning.iter().map(|((id, _), _)| value::uuid(id.as_bytes())).collect::<Vec<_>>())
+        .bind(turning.iter().map(|((_, lane), _)| value::text(lane)).collect::<Vec<_>>())
+        .bind(turning.iter().map(|(_, of)| turn(of)).collect::<Vec<_>>()),
     )
     .await?;
     Ok(())
+}
+
+/// When lanes may move next, as they stand; nobody else changes them until this is done.
+pub(super) async fn hold(
+    tx: &mut Tx,
+    clock: &DatabaseClock,
+    messages: &[&Claimed],
+) -> Work<BTreeMap<Lane, Timestamp>> {
+    let held = sql("SELECT installation_id, lane, next_at FROM lanes
+         WHERE (installation_id, lane) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))
+         ORDER BY installation_id, lane COLLATE \"C\" FOR UPDATE")
+    .bind(messages.iter().map(|one| value::uuid(one.installation.as_bytes())).collect::<Vec<_>>())
+    .bind(messages.iter().map(|one| value::text(&one.lane)).collect::<Vec<_>>());
+    let held = tx.all(held, |row| {
+        let lane =
+            (InstallationId::from_bytes(value::id(row, "installation_id")?), value::read_text(row, "lane")?);
+        Ok((lane, clock.own(row.try_get("next_at")?)))
+    });
+    Ok(held.await?.into_iter().collect())
 }
 
 /// When a lane may move next, as it stands; nobody else changes it until this is done.

@@ -57,6 +57,7 @@ use enqueue::Enqueuing;
 use finish::Finishing;
 use group::Group;
 use installations::Lookups;
+use settle::Settling;
 
 pub use keeping::HOLD_MESSAGES;
 
@@ -76,6 +77,7 @@ pub struct PostgresStore {
     accepting: Group<Accepting>,
     finishing: Group<Finishing>,
     enqueuing: Group<Enqueuing>,
+    settling: Group<Settling>,
     clock: Arc<DatabaseClock>,
     comparing: AbortHandle,
     vault: Arc<dyn Vault>,
@@ -144,6 +146,7 @@ impl PostgresStore {
             lookups: Group::start(inbound.clone(), Lookups),
             accepting: Group::start(inbound.clone(), Accepting { clock: clock.clone() }),
             finishing: Group::start(inbound.clone(), Finishing),
+            settling: Group::start(database.clone(), Settling { clock: clock.clone() }),
             enqueuing: Group::start(database.clone(), Enqueuing { clock: clock.clone() }),
             lists: pool(Whose::Others, POSTGRES_LIST_CONNECTIONS),
             inbound,

@@ -17,6 +17,7 @@ use tautline_core::{InstallationId, MessageId, Page, PageRequest, StoreResult, T
 use super::clock::DatabaseClock;
 use super::database::sql;
 use super::enqueue::{Enqueue, queued};
+use super::settle::Settle;
 use super::{PostgresStore, changes, idempotency, lanes, paces, settle, unsent, value};
 use crate::sealed;
 
@@ -66,9 +67,8 @@ impl Outbox for PostgresStore {
     }
 
     async fn message_settle(&self, claimed: &Claimed, settlement: Settlement) -> StoreResult<Finished> {
-        let mut tx = self.database.write().await?;
-        let settled = settle::settle(&mut tx, &self.clock, claimed, &settlement).await?;
-        tx.finish(settled).await
+        let claimed = Claimed { arguments: Bytes::new(), ..claimed.clone() };
+        self.settling.ask(Settle { claimed, settlement }).await
     }
 
     async fn message_is_anothers(&self, claimed: &Claimed, posted: &Posted) -> StoreResult<bool> {

@@ -22,7 +22,10 @@ pub(super) async fn reap(
     let mut changed = 0;
     loop {
         let mut tx = database.write().await?;
-        let batch = settle_interrupted(&mut tx, clock, now, which).await? + expire(&mut tx, now).await?;
+        let mut batch = settle_interrupted(&mut tx, clock, now, which).await?;
+        tx.finish(()).await?;
+        let mut tx = database.write().await?;
+        batch += expire(&mut tx, now).await?;
         tx.finish(()).await?;
         changed += batch;
         // Before a server begins there is no traffic to stay short for, and everything must be taken back.
@@ -43,7 +46,7 @@ async fn settle_interrupted(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp, 
         claimed_columns!(),
         ", l.leased_until FROM lanes l JOIN messages m
                ON m.installation_id = l.installation_id AND m.lane = l.lane AND m.state = 'sending'
-             WHERE l.leased_until <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED"
+             WHERE l.leased_until <= $1 ORDER BY m.tenant_id COLLATE \"C\" LIMIT $2 FOR UPDATE SKIP LOCKED"
     ))
     .bind(until)
     .bind(REAP_BATCH);

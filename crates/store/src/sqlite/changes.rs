@@ -41,15 +41,17 @@ pub(super) fn change(
         .prepare_cached(concat!(
             "SELECT ",
             claimed_columns!(),
-            ", m.state, m.rank, length(m.sealed_arguments) = 0 AS is_empty FROM messages m
+            ", m.state, m.rank, m.starts_at, length(m.sealed_arguments) = 0 AS is_empty FROM messages m
              WHERE m.id = ? AND m.tenant_id = ?"
         ))?
         .query_row(params![id.as_bytes(), tenant.as_str()], |row| {
             let state = value::named(row, "state", MessageState::from_name)?;
-            Ok((read(row)?, state, row.get::<_, u32>("rank")? == 0, row.get::<_, bool>("is_empty")?))
+            let is_to_come = value::time_opt(row, "starts_at")?.is_some_and(|at| at > now);
+            let is_urgent = row.get::<_, u32>("rank")? == 0;
+            Ok((read(row)?, state, is_urgent, is_to_come, row.get::<_, bool>("is_empty")?))
         })
         .optional()?;
-    let Some((message, state, is_urgent, is_empty)) = found else { return Ok(Changed::Unknown) };
+    let Some((message, state, is_urgent, is_to_come, is_empty)) = found else { return Ok(Changed::Unknown) };
     match change {
         Change::Cancel if state.can_be_cancelled() => {
             connection
@@ -62,6 +64,8 @@ pub(super) fn change(
         }
         Change::Retry { expires_at } if state.can_be_retried() && message.doubt.is_none() && !is_empty => {
             let lane = match message.lane.as_str() {
+                // It goes on waiting for its time.
+                _ if is_to_come => String::new(),
                 "" => lanes::of(connection, message.installation, &message.channel)?,
                 lane => lane.to_owned(),
             };
@@ -72,7 +76,9 @@ pub(super) fn change(
                 )?
                 .execute(params![lane, expires_at.as_micros(), state.may_have_been_sent(), id.as_bytes()])?;
             lanes::count_one(connection, tenant)?;
-            lanes::join(connection, message.installation, &lane, tenant, is_urgent, now)?;
+            if !lane.is_empty() {
+                lanes::join(connection, message.installation, &lane, tenant, is_urgent, now)?;
+            }
             Ok(Changed::Now(MessageState::Queued))
         }
         _ => Ok(Changed::Not(state)),

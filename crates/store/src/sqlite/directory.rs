@@ -193,7 +193,7 @@ fn claim(
 ) -> rusqlite::Result<Option<Crawl>> {
     connection
         .prepare_cached(
-            "UPDATE directories SET due_at = ?2, leased_until = ?2 WHERE installation_id =
+            "UPDATE directories SET due_at = ?2 WHERE installation_id =
                (SELECT installation_id FROM directories WHERE due_at <= ?1 ORDER BY due_at LIMIT 1)
              RETURNING tenant_id, installation_id, crawl, cursor",
         )?
@@ -227,23 +227,23 @@ fn page(
     }
     match next {
         CrawlNext::Page { cursor, at } => connection
-            .prepare_cached(
-                "UPDATE directories SET cursor = ?, due_at = ?, leased_until = NULL WHERE installation_id = ?",
-            )?
+            .prepare_cached("UPDATE directories SET cursor = ?, due_at = ? WHERE installation_id = ?")?
             .execute(params![cursor, at.as_micros(), id])?,
         CrawlNext::Failed { error, at } => connection
             .prepare_cached(
-                "UPDATE directories SET error = coalesce(?, error), due_at = ?, leased_until = NULL
+                "UPDATE directories SET error = coalesce(?, error), due_at = ?
                  WHERE installation_id = ?",
             )?
             .execute(params![error, at.as_micros(), id])?,
         CrawlNext::Done { at } => {
             connection
-                .prepare_cached("DELETE FROM channels WHERE installation_id = ? AND crawl < ? AND dead IS NULL")?
+                .prepare_cached(
+                    "DELETE FROM channels WHERE installation_id = ? AND crawl < ? AND dead IS NULL",
+                )?
                 .execute(params![id, crawl.number])?;
             connection
                 .prepare_cached(
-                    "UPDATE directories SET cursor = NULL, crawl = crawl + 1, due_at = ?, leased_until = NULL,
+                    "UPDATE directories SET cursor = NULL, crawl = crawl + 1, due_at = ?,
                        crawled_at = ?, error = NULL WHERE installation_id = ?",
                 )?
                 .execute(params![at.as_micros(), now.as_micros(), id])?

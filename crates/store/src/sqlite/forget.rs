@@ -91,7 +91,7 @@ fn messages(connection: &Connection, now: Timestamp) -> rusqlite::Result<u64> {
     let deleted = connection
         .prepare_cached(
             "DELETE FROM messages WHERE id IN (
-               SELECT id FROM messages WHERE id < ? AND state NOT IN ('queued', 'sending', 'held')
+               SELECT id FROM messages WHERE id < ? AND state NOT IN ('queued', 'sending', 'held') AND doubt_since IS NULL
                ORDER BY id LIMIT ?)",
         )?
         .execute(params![least_at(now.before(limits::RECORD_KEPT)), PART])?;
@@ -102,7 +102,7 @@ fn message_bodies(connection: &Connection, now: Timestamp) -> rusqlite::Result<u
     let next = "SELECT id FROM messages WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3";
     let ids = go_on(connection, "messages", next, now)?;
     let mut empty = connection.prepare_cached(
-        "UPDATE messages SET sealed_arguments = x'' WHERE id = ? AND state NOT IN ('queued', 'sending', 'held')",
+        "UPDATE messages SET sealed_arguments = x'' WHERE id = ? AND state NOT IN ('queued', 'sending', 'held') AND doubt_since IS NULL",
     )?;
     for id in &ids {
         empty.execute([id])?;

@@ -31,7 +31,8 @@ pub(super) fn waiting(connection: &Connection, tenant: &TenantId) -> rusqlite::R
     Ok(waiting.unwrap_or(0))
 }
 
-/// The lane of a channel: by the one that Slack meant by this spelling before, else by the spelling.
+/// The lane of a channel: by the one that Slack meant by this spelling before, else by the spelling. What waits under the
+/// spelling goes first.
 pub(super) fn of(
     connection: &Connection,
     installation: InstallationId,
@@ -39,7 +40,11 @@ pub(super) fn of(
 ) -> rusqlite::Result<String> {
     let spelled = outbox::lane(channel);
     let known = connection
-        .prepare_cached("SELECT lane FROM lane_names WHERE installation_id = ? AND name = ?")?
+        .prepare_cached(
+            "SELECT lane FROM lane_names WHERE installation_id = ?1 AND name = ?2 AND NOT EXISTS (
+               SELECT 1 FROM lanes l WHERE l.installation_id = ?1 AND l.lane = ?2
+                 AND (l.waiting > 0 OR l.leased_until IS NOT NULL))",
+        )?
         .query_row(params![installation.as_bytes(), spelled], |row| row.get(0))
         .optional()?;
     Ok(known.unwrap_or_else(|| spelled.to_owned()))
@@ -48,7 +53,7 @@ pub(super) fn of(
 /// Keeps which channel Slack meant.
 pub(super) fn learn(connection: &Connection, message: &Claimed, posted: &Posted) -> rusqlite::Result<()> {
     let spelled = outbox::lane(&message.channel);
-    if spelled != posted.channel {
+    if spelled != posted.channel && message.lane != posted.channel {
         connection
             .prepare_cached(
                 "INSERT INTO lane_names (installation_id, name, lane) VALUES (?, ?, ?)
@@ -192,6 +197,7 @@ fn heads(connection: &Connection, claim: &Claim) -> rusqlite::Result<Vec<(Claime
         ", m.sealed_arguments, a.state AS about_state, a.posted_channel AS about_channel, a.ts AS about_ts
          FROM messages m LEFT JOIN messages a ON a.id = m.about
          WHERE m.installation_id = ? AND m.lane = ? AND (m.state = 'queued' OR m.doubt_since IS NOT NULL)
+           AND m.state IN ('queued', 'uncertain')
            AND (m.expires_at > ? OR m.doubt_since IS NOT NULL) ORDER BY m.rank, m.seq LIMIT 1"
     ))?;
     let mut found = Vec::new();

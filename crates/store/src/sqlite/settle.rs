@@ -15,7 +15,7 @@ pub(super) fn settle(
     message: &Claimed,
     settlement: &Settlement,
 ) -> rusqlite::Result<Finished> {
-    let now = settlement.ended_at();
+    let now = settlement.ended_at;
     if let Some(posted) = &settlement.posted {
         lanes::learn(connection, message, posted)?;
     }
@@ -58,7 +58,8 @@ fn becomes(
         .prepare_cached(
             "UPDATE messages SET state = ?, error = ?, posted_channel = ?, ts = ?, doubt_since = ?, doubt_at = ?,
                is_possible_duplicate = is_possible_duplicate OR ?
-             WHERE id = ? AND tenant_id = ? AND state = ? AND attempt = ?",
+             WHERE id = ? AND tenant_id = ? AND state = ? AND attempt = ?
+               AND (state = 'sending' OR doubt_since IS NOT NULL)",
         )?
         .execute(params![
             settlement.state().as_str(),

@@ -68,7 +68,6 @@ CREATE TABLE directories (
   crawl           bigint NOT NULL,
   cursor          text,
   due_at          bigint NOT NULL,
-  leased_until    bigint,
   crawled_at      bigint,
   error           text
 );

@@ -68,7 +68,6 @@ CREATE TABLE directories (
   crawl           INTEGER NOT NULL,
   cursor          TEXT,
   due_at          INTEGER NOT NULL,
-  leased_until    INTEGER,
   crawled_at      INTEGER,
   error           TEXT
 ) STRICT;

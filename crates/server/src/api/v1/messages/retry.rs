@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use tautline_core::access::Scope;
-use tautline_core::outbox::{Change, Changed};
+use tautline_core::outbox::{Change, Changed, MessageState};
 use tautline_core::{MessageId, limits};
 
 use super::create::QueuedMessage;
@@ -44,7 +44,7 @@ pub(crate) async fn retry(
             Ok((StatusCode::ACCEPTED, Json(QueuedMessage::new(id))))
         }
         Changed::Unknown => Err(unknown(&id.to_string())),
-        Changed::Not(state) if state.can_be_retried() => {
+        Changed::Not(state) if state.can_be_retried() && state != MessageState::Uncertain => {
             let error = "the message's words are no longer kept";
             Err(ApiError::new(StatusCode::CONFLICT, "not_kept", error).fix("send it anew"))
         }

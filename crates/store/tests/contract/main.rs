@@ -118,6 +118,8 @@ on_every_engine! {
         a_message_is_taken_back_or_sent_after_all,
         a_lane_that_does_not_move_says_so,
         however_it_is_spelled_a_channel_is_one_lane,
+        what_waits_under_a_spelling_is_not_overtaken,
+        messages_are_settled_together_each_by_itself,
         the_lanes_of_a_tenant_take_turns,
         what_is_queued_is_counted,
         a_message_and_its_attempts_are_of_one_moment,

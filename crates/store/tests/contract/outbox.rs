@@ -414,6 +414,62 @@ pub async fn however_it_is_spelled_a_channel_is_one_lane(scene: &Scene) {
     let _ = (second, by_id);
 }
 
+pub async fn what_waits_under_a_spelling_is_not_overtaken(scene: &Scene) {
+    let [first, second] = [accept(scene, "U1", 1).await, accept(scene, "U1", 2).await];
+    let claimed = claim(scene, 0, 10).await;
+    assert_eq!(claimed[0].id, first);
+    // Slack says which conversation that is, and more is said to the same person.
+    settle(scene, &claimed[0], sent(1)).await;
+    let third = accept(scene, "U1", 3).await;
+    let mut order = Vec::new();
+    for at_s in [1, 2] {
+        let claimed = claim(scene, at_s, 10).await;
+        for one in &claimed {
+            settle(scene, one, sent(at_s + 1)).await;
+        }
+        order.extend(claimed.into_iter().map(|one| one.id));
+    }
+    assert_eq!(order, [second, third]);
+    accept(scene, "U1", 4).await;
+    assert_eq!(claim(scene, 3, 10).await[0].lane, "C1", "and then it is that conversation's");
+}
+
+pub async fn messages_are_settled_together_each_by_itself(scene: &Scene) {
+    for number in 0..20 {
+        accept(scene, &format!("C{number}"), number).await;
+        accept(scene, &format!("C{number}"), 100 + number).await;
+    }
+    let claimed = claim(scene, 0, 20).await;
+    let stale = Claimed { attempt: 9, ..claimed[0].clone() };
+    let next = |nth: usize| match nth % 3 {
+        0 => sent(1),
+        1 => SendNext::Again { at: later(60) },
+        _ => SendNext::Doubt { at: later(2), since: Some(NOW) },
+    };
+    let settling = claimed.iter().chain([&stale]).enumerate().map(|(nth, one)| {
+        let (store, one, settlement) = (scene.store.clone(), one.clone(), settlement(one, next(nth)));
+        tokio::spawn(async move { store.message_settle(&one, settlement).await.unwrap() })
+    });
+    let mut outcomes = Vec::new();
+    for settled in settling.collect::<Vec<_>>() {
+        outcomes.push(settled.await.unwrap());
+    }
+    assert_eq!(outcomes.pop(), Some(Finished::Fenced), "another attempt");
+    assert!(outcomes.iter().all(|outcome| *outcome == Finished::Recorded), "{outcomes:?}");
+    let count = async |state| {
+        let filter = MessageFilter { state: Some(state) };
+        scene.store.messages(&scene.acme, filter, page(100, None)).await.unwrap().items.len()
+    };
+    let counts = [
+        count(MessageState::Sent).await,
+        count(MessageState::Queued).await,
+        count(MessageState::Uncertain).await,
+    ];
+    assert_eq!(counts, [7, 27, 6]);
+    assert_eq!(scene.store.messages_waiting(&scene.acme).await.unwrap(), 33);
+    assert_eq!(claim(scene, 1, 100).await.len(), 7, "lanes whose message was sent move on");
+}
+
 pub async fn the_lanes_of_a_tenant_take_turns(scene: &Scene) {
     for channel in ["C9", "C5", "C7"] {
         for number in [1, 2] {

@@ -118,9 +118,12 @@ pub trait Directory {
         now: Timestamp,
     ) -> StoreResult<()>;
 
-    /// When a workspace was crawled.
-    async fn directory(&self, tenant: &TenantId, installation: InstallationId)
-    -> StoreResult<DirectoryState>;
+    /// When a workspace was crawled; `None`: nobody has asked for it yet.
+    async fn directory(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+    ) -> StoreResult<Option<DirectoryState>>;
 
     /// Channels whose names hold a text: those that begin with it first.
     async fn channels(

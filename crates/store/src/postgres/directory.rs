@@ -97,7 +97,7 @@ impl Directory for PostgresStore {
         &self,
         tenant: &TenantId,
         installation: InstallationId,
-    ) -> StoreResult<DirectoryState> {
+    ) -> StoreResult<Option<DirectoryState>> {
         let mut tx = self.database.read().await?;
         let found =
             sql("SELECT crawled_at, error FROM directories WHERE installation_id = $1 AND tenant_id = $2")
@@ -109,7 +109,7 @@ impl Directory for PostgresStore {
                 error: value::read_text_opt(row, "error")?,
             })
         });
-        let found = found.await?.unwrap_or_default();
+        let found = found.await?;
         tx.finish(found).await
     }
 

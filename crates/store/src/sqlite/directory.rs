@@ -48,7 +48,7 @@ impl Directory for SqliteStore {
         &self,
         tenant: &TenantId,
         installation: InstallationId,
-    ) -> StoreResult<DirectoryState> {
+    ) -> StoreResult<Option<DirectoryState>> {
         let tenant = tenant.clone();
         let found = self.lookups.read(move |connection| {
             let found = connection
@@ -62,7 +62,7 @@ impl Directory for SqliteStore {
                     })
                 })
                 .optional()?;
-            Ok(found.unwrap_or_default())
+            Ok(found)
         });
         found.await
     }

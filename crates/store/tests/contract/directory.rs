@@ -37,20 +37,20 @@ pub async fn a_workspace_is_crawled_page_by_page_and_what_is_gone_goes(scene: &S
     page(first, vec![channel("C9", "late")], more, 4).await;
     assert!(!named(scene, installation, "").await.contains(&"late".to_owned()), "who is late keeps nothing");
     page(second, vec![channel("C3", "random")], CrawlNext::Done { at: later(100) }, 5).await;
-    let state = scene.store.directory(&scene.acme, installation).await.unwrap();
+    let state = scene.store.directory(&scene.acme, installation).await.unwrap().unwrap();
     assert_eq!((state.crawled_at, state.error), (Some(later(5)), None));
     assert_eq!(claim(scene, 99).await, None);
     let again = claim(scene, 100).await.unwrap();
     let failed = CrawlNext::Failed { error: Some("missing_scope".into()), at: later(200) };
     page(again, Vec::new(), failed, 101).await;
-    let state = scene.store.directory(&scene.acme, installation).await.unwrap();
+    let state = scene.store.directory(&scene.acme, installation).await.unwrap().unwrap();
     assert_eq!(state.error.as_deref(), Some("missing_scope"));
     assert_eq!(named(scene, installation, "").await.len(), 3, "what was known stays");
     scene.store.crawl_ask(&scene.acme, installation, later(150)).await.unwrap();
     let again = claim(scene, 150).await.expect("somebody asked");
     page(again, vec![channel("C1", "lobby")], CrawlNext::Done { at: later(900) }, 151).await;
     assert_eq!(named(scene, installation, "").await, ["lobby"]);
-    assert_eq!(scene.store.directory(&scene.acme, installation).await.unwrap().error, None);
+    assert_eq!(scene.store.directory(&scene.acme, installation).await.unwrap().unwrap().error, None);
 }
 
 pub async fn channels_are_found_by_what_their_names_hold(scene: &Scene) {

@@ -104,9 +104,11 @@ pub(crate) async fn channels(
         None => app.store.channels(&tenant, id, q.trim_start_matches('#'), limit).await?,
     };
     let state = app.store.directory(&tenant, id).await?;
-    if state.crawled_at.is_none() && state.error.is_none() {
+    if state.is_none() {
+        // Connected by a server that knew no directory.
         app.store.crawl_ask(&tenant, id, app.clock.now()).await?;
     }
+    let state = state.unwrap_or_default();
     Ok(Json(FoundChannels {
         fix: fix(found.is_empty(), state.error.as_deref(), state.crawled_at.is_some()),
         channels: found.into_iter().map(ChannelBody::from).collect(),

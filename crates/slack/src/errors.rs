@@ -116,12 +116,12 @@ const TABLE: [Entry; 34] = [
         "check the channel or user; if the channel is private, invite the app to it",
     ),
     entry(Class::Destination, &["not_in_channel"], "invite the app to the channel"),
-    entry(Class::Destination, &["is_archived"], "choose another channel: this one is archived"),
+    entry(Class::Destination, &["is_archived"], "choose another channel, or have this one unarchived"),
     entry(Class::Destination, &["is_inactive"], "choose another channel: this one is frozen"),
     entry(
         Class::Destination,
         &["user_not_found", "users_not_found", "user_disabled", "user_not_visible"],
-        "check the user: this workspace has none of that id, or the app may not see them",
+        "check the user: this workspace has none of that id or address, or the app may not see them",
     ),
     entry(
         Class::Destination,

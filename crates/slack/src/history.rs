@@ -159,6 +159,9 @@ fn plain(text: &str) -> String {
 fn link(text: &str) -> (usize, &str) {
     let Some(end) = text.find('>') else { return (1, "<") };
     let target = text[1..end].split('|').next().unwrap_or_default();
+    if target.is_empty() || target.contains(char::is_whitespace) {
+        return (1, "<");
+    }
     (end + 1, target.strip_prefix("mailto:").or(target.strip_prefix("tel:")).unwrap_or(target))
 }
 

@@ -210,6 +210,11 @@ fn accepted(queued: Queued, new: Option<MessageId>) -> ApiResult<MessageId> {
 
 /// What is scheduled is nothing yet that anything could be about.
 fn begun(app: &App, message: Message) -> ApiResult<Message> {
+    if message.operation != Operation::Post {
+        let error = format!("nothing can be said to a message that does {:?}", message.operation.as_str());
+        return Err(ApiError::new(http::StatusCode::CONFLICT, "not_answerable", error)
+            .fix("name the channel, and thread_ts, instead"));
+    }
     let is_scheduled = message.starts_at.is_some_and(|at| at > app.clock.now());
     if is_scheduled && message.state == MessageState::Queued {
         let error = "the message that it is about is still to be sent";

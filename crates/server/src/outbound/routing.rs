@@ -105,6 +105,19 @@ pub(super) async fn fell(app: &App, claimed: &Claimed, error: &str) {
     }
 }
 
+/// A message that came by a route has arrived: what its channel was marked with is over.
+pub(super) async fn arrived(app: &App, claimed: &Claimed, channel: &str) {
+    if claimed.route.is_none() {
+        return;
+    }
+    let known = app.store.channel(&claimed.tenant, claimed.installation, channel).await;
+    if known.is_ok_and(|known| known.is_some_and(|known| known.dead.is_some()))
+        && let Err(error) = app.store.channel_dead(&claimed.tenant, claimed.installation, channel, None).await
+    {
+        tracing::warn!(error = %chain(&error), "a channel that takes messages again is still marked");
+    }
+}
+
 async fn mark_and_go_on(app: &App, claimed: &Claimed, error: &str) -> StoreResult<()> {
     let Ok(arguments) = serde_json::from_slice::<Arguments>(&claimed.arguments) else { return Ok(()) };
     let channel = arguments.get("channel").and_then(|channel| channel.as_str()).unwrap_or_default();

@@ -127,8 +127,10 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     drop(permit);
     // Somebody else may be waiting for the place.
     app.sender.wake();
-    if let SendResult::Refused(error) = &performed.result {
-        routing::fell(&app, &claimed, error).await;
+    match &performed.result {
+        SendResult::Refused(error) => routing::fell(&app, &claimed, error).await,
+        SendResult::Sent(Some(posted)) => routing::arrived(&app, &claimed, &posted.channel).await,
+        _ => {}
     }
     let ended_at = app.clock.now();
     let Performed { result, is_possible_duplicate } = performed;

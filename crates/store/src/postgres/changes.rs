@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 use tautline_core::outbox::{Change, Changed, MessageState};
-use tautline_core::{MessageId, TenantId, Timestamp};
+use tautline_core::{MessageId, TenantId, Timestamp, limits};
 
 use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
@@ -61,10 +61,10 @@ pub(super) async fn change(
     let found = tx.maybe(found, |row| {
         let state = value::named(row, "state", MessageState::from_name)?;
         let is_urgent = row.try_get::<i64, _>("rank")? == 0;
-        let is_to_come = value::time_opt(row, "starts_at")?.is_some_and(|at| at > now);
-        Ok((read(row)?, state, is_urgent, is_to_come, row.try_get::<bool, _>("is_empty")?))
+        let starts_at = value::time_opt(row, "starts_at")?.filter(|at| *at > now);
+        Ok((read(row)?, state, is_urgent, starts_at, row.try_get::<bool, _>("is_empty")?))
     });
-    let Some((message, state, is_urgent, is_to_come, is_empty)) = found.await? else {
+    let Some((message, state, is_urgent, starts_at, is_empty)) = found.await? else {
         return Ok(Changed::Unknown);
     };
     match change {
@@ -80,9 +80,10 @@ pub(super) async fn change(
             Ok(Changed::Now(MessageState::Cancelled))
         }
         Change::Retry { expires_at } if state.can_be_retried() && message.doubt.is_none() && !is_empty => {
+            let expires_at = starts_at.map_or(expires_at, |at| at.after(limits::MESSAGE_LIFE));
             let lane = match message.lane.as_str() {
                 // It goes on waiting for its time.
-                _ if is_to_come => String::new(),
+                _ if starts_at.is_some() => String::new(),
                 "" => lanes::of(tx, message.installation, &message.channel).await?,
                 lane => lane.to_owned(),
             };

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tautline_core::outbox::{Change, Changed, MessageState};
-use tautline_core::{MessageId, TenantId, Timestamp};
+use tautline_core::{MessageId, TenantId, Timestamp, limits};
 
 use super::lanes::{self, claimed_columns, count, read};
 use super::value;
@@ -46,12 +46,12 @@ pub(super) fn change(
         ))?
         .query_row(params![id.as_bytes(), tenant.as_str()], |row| {
             let state = value::named(row, "state", MessageState::from_name)?;
-            let is_to_come = value::time_opt(row, "starts_at")?.is_some_and(|at| at > now);
+            let starts_at = value::time_opt(row, "starts_at")?.filter(|at| *at > now);
             let is_urgent = row.get::<_, u32>("rank")? == 0;
-            Ok((read(row)?, state, is_urgent, is_to_come, row.get::<_, bool>("is_empty")?))
+            Ok((read(row)?, state, is_urgent, starts_at, row.get::<_, bool>("is_empty")?))
         })
         .optional()?;
-    let Some((message, state, is_urgent, is_to_come, is_empty)) = found else { return Ok(Changed::Unknown) };
+    let Some((message, state, is_urgent, starts_at, is_empty)) = found else { return Ok(Changed::Unknown) };
     match change {
         Change::Cancel if state.can_be_cancelled() => {
             connection
@@ -63,9 +63,10 @@ pub(super) fn change(
             Ok(Changed::Now(MessageState::Cancelled))
         }
         Change::Retry { expires_at } if state.can_be_retried() && message.doubt.is_none() && !is_empty => {
+            let expires_at = starts_at.map_or(expires_at, |at| at.after(limits::MESSAGE_LIFE));
             let lane = match message.lane.as_str() {
                 // It goes on waiting for its time.
-                _ if is_to_come => String::new(),
+                _ if starts_at.is_some() => String::new(),
                 "" => lanes::of(connection, message.installation, &message.channel)?,
                 lane => lane.to_owned(),
             };

@@ -375,6 +375,11 @@ pub async fn a_message_is_taken_back_or_sent_after_all(scene: &Scene) {
     assert!(stands(scene, second).await.is_possible_duplicate, "what was held may stand there");
     assert!(!stands(scene, first).await.is_possible_duplicate, "what was cancelled does not");
     assert_eq!(scene.store.messages_waiting(&scene.acme).await.unwrap(), 3);
+    assert_eq!(
+        stands(scene, scheduled.id).await.expires_at,
+        later(60).after(limits::MESSAGE_LIFE),
+        "for its time"
+    );
     let claimed = claim(scene, 70, 10).await;
     let ids = claimed.iter().map(|one| one.id).collect::<Vec<_>>();
     assert!(ids.contains(&first) && ids.contains(&scheduled.id), "{ids:?}");

@@ -70,6 +70,7 @@ pub(crate) struct QueuedFile {
         (status = 409, description = "No workspace is connected, or it has not granted files:write", body = ErrorBody),
         (status = 411, description = "It does not say how long it is", body = ErrorBody),
         (status = 413, description = "It is larger than 1 GiB", body = ErrorBody),
+        (status = 415, description = "A form, and not the file itself", body = ErrorBody),
         (status = 502, description = "Slack did not take the file", body = ErrorBody),
     ),
 )]
@@ -81,6 +82,13 @@ pub(crate) async fn create(
     body: Body,
 ) -> ApiResult<(StatusCode, Json<QueuedFile>)> {
     let (caller, tenant) = caller.may(Scope::Send)?;
+    let is_form =
+        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"multipart/"));
+    if is_form {
+        let error = "the body is a form, and not the file itself";
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_a_file", error)
+            .fix("send the bytes alone, as with curl --data-binary @report.pdf"));
+    }
     let length = length(&headers)?;
     let once = key_in(&headers)?.map(|key| IdempotencyKey {
         scope: format!("{}|{tenant}|files", caller.name),

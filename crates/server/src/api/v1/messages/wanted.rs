@@ -105,6 +105,10 @@ struct Passed {
 impl NewMessage {
     /// As it goes into the outbox.
     pub(super) fn wish(self) -> ApiResult<Wish> {
+        if self.reply_to.is_some() && self.thread_ts.is_some() {
+            return Err(ApiError::bad_request("invalid_destination", "thread_ts stands beside reply_to")
+                .fix("give one of them: an answer goes into the thread of its message"));
+        }
         let to = address(self.to, self.reply_to)?;
         let operation = match &self.visible_to {
             Some(user) if !is_user(user) => return Err(no_user("visible_to")),
@@ -151,7 +155,7 @@ fn address(to: To, reply_to: Option<String>) -> ApiResult<Address> {
     let To { channel, user, email, route } = to;
     let named = [channel.is_some(), user.is_some(), email.is_some(), route.is_some(), reply_to.is_some()];
     if named.into_iter().filter(|is_named| *is_named).count() != 1 {
-        return Err(ApiError::bad_request("invalid_destination", "to does not name one destination").fix(
+        return Err(ApiError::bad_request("invalid_destination", "to and reply_to do not name one destination").fix(
             "name one: {\"channel\": \"#general\"}, a channel's id, {\"user\": \"U…\"}, {\"email\": \"…\"} or {\"route\": \"…\"}; or reply_to alone",
         ));
     }

@@ -49,7 +49,7 @@ pub(crate) async fn test(
     let mut messages = Vec::new();
     for channel in route.channels {
         let words = Arguments::from_iter([("text".to_owned(), text.clone().into())]);
-        let wish = Wish::post(Address::Channel(channel), words);
+        let wish = Wish { route: Some(name.clone()), ..Wish::post(Address::Channel(channel), words) };
         messages.push(queue(&app, &tenant, found.id, wish, None, None).await?);
     }
     Ok((StatusCode::ACCEPTED, Json(Tested { messages })))

@@ -4,10 +4,11 @@ use sqlx::Row as _;
 use tautline_core::outbox::{Change, Changed, MessageState};
 use tautline_core::{MessageId, TenantId, Timestamp, limits};
 
+use super::claim::{claimed_columns, read};
 use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
 use super::failure::Work;
-use super::lanes::{self, Joining, claimed_columns, count_off, read};
+use super::lanes::{self, Joining, count_off};
 use super::value;
 use crate::limits::REAP_BATCH;
 
@@ -34,7 +35,7 @@ pub(super) async fn begin(tx: &mut Tx, clock: &DatabaseClock, now: Timestamp) ->
                 .bind(value::uuid(message.id.as_bytes())),
         )
         .await?;
-        let lane = (message.installation, lane);
+        let lane = Some((message.installation, lane));
         joining.push(Joining { lane, tenant: &message.tenant, is_urgent: false, counts: false });
     }
     lanes::join(tx, clock, &joining, now).await?;
@@ -96,12 +97,8 @@ pub(super) async fn change(
                 .bind(value::uuid(id.as_bytes())),
             )
             .await?;
-            if lane.is_empty() {
-                lanes::count_one(tx, tenant).await?;
-            } else {
-                let lane = (message.installation, lane);
-                lanes::join(tx, clock, &[Joining { lane, tenant, is_urgent, counts: true }], now).await?;
-            }
+            let lane = Some((message.installation, lane)).filter(|(_, lane)| !lane.is_empty());
+            lanes::join(tx, clock, &[Joining { lane, tenant, is_urgent, counts: true }], now).await?;
             Ok(Changed::Now(MessageState::Queued))
         }
         _ => Ok(Changed::Not(state)),

@@ -58,17 +58,13 @@ impl Together for Enqueuing {
         }
         let now = placed.iter().map(|one| one.all.new.accepted_at).max().unwrap_or_default();
         // The lanes first: their rows are held until the commit, so that the order of the numbers is that of the commits.
-        let joins = placed.iter().filter(|one| !one.lane.is_empty());
-        let joins = joins.map(|one| Joining {
-            lane: (one.all.new.installation, one.lane.clone()),
+        let joins = placed.iter().map(|one| Joining {
+            lane: Some((one.all.new.installation, one.lane.clone())).filter(|(_, lane)| !lane.is_empty()),
             tenant: &one.all.new.tenant,
             is_urgent: one.is_urgent,
             counts: true,
         });
         lanes::join(tx, &self.clock, &joins.collect::<Vec<_>>(), now).await?;
-        for one in placed.iter().filter(|one| one.lane.is_empty()) {
-            lanes::count_one(tx, &one.all.new.tenant).await?;
-        }
         tx.execute(insert(&placed)).await?;
         Ok(outcomes)
     }

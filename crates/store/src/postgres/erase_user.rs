@@ -8,9 +8,10 @@ use tautline_core::outbox::Claimed;
 use tautline_core::{RequestId, TenantId, Vault};
 use uuid::Uuid;
 
+use super::claim::{claimed_columns, read};
 use super::database::{Tx, sql};
 use super::failure::Work;
-use super::lanes::{claimed_columns, count_off, read};
+use super::lanes::count_off;
 use super::value;
 use crate::columns::erased;
 use crate::limits::RESEAL_PART;

@@ -5,6 +5,7 @@ mod attempts;
 mod audit;
 mod changes;
 mod channels;
+mod claim;
 mod clock;
 mod connects;
 mod database;
@@ -39,6 +40,7 @@ mod sessions;
 mod settle;
 mod standings;
 mod tenants;
+mod turns;
 mod unsent;
 mod value;
 

@@ -18,7 +18,7 @@ use super::clock::DatabaseClock;
 use super::database::sql;
 use super::enqueue::{Enqueue, queued};
 use super::settle::Settle;
-use super::{PostgresStore, changes, idempotency, lanes, paces, settle, unsent, value};
+use super::{PostgresStore, changes, claim, idempotency, lanes, paces, settle, turns, unsent, value};
 use crate::sealed;
 
 /// The columns of a message, of the table `messages` under the name `m`.
@@ -56,7 +56,7 @@ impl Outbox for PostgresStore {
     async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>> {
         let mut tx = self.database.write().await?;
         changes::begin(&mut tx, &self.clock, claim.now).await?;
-        let taken = lanes::claim(&mut tx, &self.clock, &claim).await?;
+        let taken = claim::claim(&mut tx, &self.clock, &claim).await?;
         let taken = tx.finish(taken).await?;
         let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken);
         // What can be sent must be, whatever becomes of the rest: its lease is running.
@@ -166,7 +166,7 @@ impl Outbox for PostgresStore {
 
     async fn messages_waiting(&self, tenant: &TenantId) -> StoreResult<u32> {
         let mut tx = self.database.read().await?;
-        let waiting = lanes::waiting(&mut tx, tenant).await?;
+        let waiting = turns::waiting(&mut tx, tenant).await?;
         tx.finish(waiting).await
     }
 

@@ -90,13 +90,14 @@ pub(super) async fn take_turn(
     let lane = match &call.channel {
         Some(channel) => {
             let lane = lanes::of(tx, call.installation, channel).await?;
-            make(tx, clock, call.installation, &lane, now).await?;
+            let lane = (call.installation, lane);
+            lanes::make(tx, clock, &lane, now).await?;
             Some(lane)
         }
         None => None,
     };
     let free_at = match &lane {
-        Some(lane) => lanes::next_at(tx, clock, call.installation, lane).await?.unwrap_or(now),
+        Some(lane) => lanes::hold(tx, clock, std::slice::from_ref(lane)).await?.remove(lane).unwrap_or(now),
         None => now,
     };
     let (rule, called) = (call.paces.rule(call.method), (call.installation, call.method));
@@ -115,28 +116,9 @@ pub(super) async fn take_turn(
     }
     if let Some(lane) = lane {
         let next_at = call.paces.channel.next_free(free_at, at);
-        lanes::move_to(tx, clock, call.installation, &lane, next_at).await?;
+        lanes::rest(tx, clock, &[(lane, next_at)]).await?;
     }
     Ok(Turn::At(at))
-}
-
-/// A lane in which nothing waits.
-async fn make(
-    tx: &mut Tx,
-    clock: &DatabaseClock,
-    installation: InstallationId,
-    lane: &str,
-    now: Timestamp,
-) -> Work<()> {
-    tx.execute(
-        sql("INSERT INTO lanes (installation_id, lane, waiting, next_at) VALUES ($1, $2, 0, $3)
-             ON CONFLICT DO NOTHING")
-        .bind(value::uuid(installation.as_bytes()))
-        .bind(value::text(lane))
-        .bind(clock.database_us(now)),
-    )
-    .await?;
-    Ok(())
 }
 
 /// Slack refused such a call.
@@ -151,9 +133,21 @@ pub(super) async fn limited(
         Some(channel) => lanes::of(tx, call.installation, channel).await?,
         None => String::new(),
     };
-    lanes::move_to(tx, clock, call.installation, &lane, until).await?;
-    let called = (call.installation, call.method);
+    let lane = (call.installation, lane);
+    lanes::rest(tx, clock, &[(lane.clone(), until)]).await?;
+    rest(tx, clock, (call.installation, call.method), &lane.1, until, now).await
+}
+
+/// A window rests as Slack asked for, of which a post was refused in a lane.
+pub(super) async fn rest(
+    tx: &mut Tx,
+    clock: &DatabaseClock,
+    called: Called,
+    lane: &str,
+    until: Timestamp,
+    now: Timestamp,
+) -> Work<()> {
     let mut windows = lock(tx, clock, &[called]).await?;
-    windows.entry(called).or_default().limited(call.method, &lane, until, now);
+    windows.entry(called).or_default().limited(called.1, lane, until, now);
     keep(tx, clock, &windows).await
 }

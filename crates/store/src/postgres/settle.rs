@@ -62,11 +62,10 @@ impl Settling {
             return Ok(ended);
         }
         tx.execute(record_all(&plain)).await?;
-        let claimed = plain.iter().map(|one| &one.claimed).collect::<Vec<_>>();
-        let held = lanes::hold(tx, &self.clock, &claimed).await?;
-        let free = plain.iter().map(|one| {
-            let lane = (one.claimed.installation, one.claimed.lane.clone());
-            let free_at = held.get(&lane).copied().unwrap_or_default();
+        let lanes = plain.iter().map(|one| lanes::key(&one.claimed)).collect::<Vec<_>>();
+        let held = lanes::hold(tx, &self.clock, &lanes).await?;
+        let free = plain.iter().zip(&lanes).map(|(one, lane)| {
+            let free_at = held.get(lane).copied().unwrap_or_default();
             Free { message: &one.claimed, next_at: one.settlement.lane_at(free_at), is_parked: false }
         });
         let now = plain.iter().map(|one| one.settlement.ended_at).max().unwrap_or_default();
@@ -128,14 +127,11 @@ pub(super) async fn settle(
         lanes::learn(tx, message, posted).await?;
     }
     if becomes(tx, message, settlement, MessageState::Sending).await? {
-        let held = lanes::hold(tx, clock, &[message]).await?;
+        let held = lanes::hold(tx, clock, &[lanes::key(message)]).await?;
         let free_at = held.into_values().next();
         if let Some(until) = settlement.limited_until {
             let method = message.operation.method();
-            let call = (message.installation, method);
-            let mut windows = paces::lock(tx, clock, &[call]).await?;
-            windows.entry(call).or_default().limited(method, &message.lane, until, now);
-            paces::keep(tx, clock, &windows).await?;
+            paces::rest(tx, clock, (message.installation, method), &message.lane, until, now).await?;
         }
         if settlement.state().waits() {
             count_again(tx, message).await?;

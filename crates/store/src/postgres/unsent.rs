@@ -5,10 +5,11 @@ use tautline_core::delivery::Reap;
 use tautline_core::outbox::Settlement;
 use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp};
 
+use super::claim::{claimed_columns, read};
 use super::clock::DatabaseClock;
 use super::database::{Database, Tx, sql};
 use super::failure::Work;
-use super::lanes::{claimed_columns, count_off, read};
+use super::lanes::count_off;
 use super::settle::settle;
 use super::value;
 use crate::limits::REAP_BATCH;

@@ -2,6 +2,7 @@
 //! list below runs all of them on each engine.
 
 mod access;
+mod changes;
 mod channels;
 mod connects;
 mod deliveries;
@@ -11,13 +12,16 @@ mod engine;
 mod inbox;
 mod installations;
 mod keeping;
+mod lanes;
 mod migrations;
 mod outbox;
+mod paces;
 mod postgres;
 mod refreshes;
 mod renewal;
 mod scene;
 mod sessions;
+mod settle;
 mod sqlite;
 
 /// Runs every test on an engine that `$open` opens.
@@ -103,31 +107,39 @@ on_every_engine! {
     },
     outbox::{
         a_message_is_kept_with_its_lane,
-        a_lane_has_one_in_flight_and_keeps_its_order,
-        two_senders_never_share_a_lane,
-        a_head_that_waits_parks_its_own_lane_only,
-        a_sender_that_died_leaves_its_message_uncertain_at_the_head_of_its_lane,
-        what_slack_surely_said_makes_an_uncertain_message_certain,
-        what_comes_to_the_same_when_repeated_is_repeated,
-        one_tenants_flood_is_before_nobody_elses_first_message,
-        what_answers_a_person_goes_before_the_rest,
-        slacks_pace_holds_across_lanes_and_senders,
-        a_refusal_rests_what_earned_it,
-        a_call_past_the_outbox_takes_its_turn,
-        what_is_scheduled_waits_in_no_lane,
-        a_message_is_taken_back_or_sent_after_all,
-        a_lane_that_does_not_move_says_so,
-        however_it_is_spelled_a_channel_is_one_lane,
-        what_waits_under_a_spelling_is_not_overtaken,
-        messages_are_settled_together_each_by_itself,
-        the_lanes_of_a_tenant_take_turns,
+        what_waits_for_an_installation_that_is_gone_fails_with_the_reason,
         what_is_queued_is_counted,
         a_message_and_its_attempts_are_of_one_moment,
         what_waited_too_long_expires,
         an_idempotency_key_sends_one_message,
-        what_waits_for_an_installation_that_is_gone_fails_with_the_reason,
         another_tenants_messages_are_none,
         messages_come_in_pages_newest_first,
+    },
+    lanes::{
+        a_lane_has_one_in_flight_and_keeps_its_order,
+        two_senders_never_share_a_lane,
+        a_head_that_waits_parks_its_own_lane_only,
+        a_lane_that_does_not_move_says_so,
+        the_lanes_of_a_tenant_take_turns,
+        one_tenants_flood_is_before_nobody_elses_first_message,
+        what_answers_a_person_goes_before_the_rest,
+        however_it_is_spelled_a_channel_is_one_lane,
+        what_waits_under_a_spelling_is_not_overtaken,
+    },
+    paces::{
+        slacks_pace_holds_across_lanes_and_senders,
+        a_refusal_rests_what_earned_it,
+        a_call_past_the_outbox_takes_its_turn,
+    },
+    settle::{
+        messages_are_settled_together_each_by_itself,
+        a_sender_that_died_leaves_its_message_uncertain_at_the_head_of_its_lane,
+        what_slack_surely_said_makes_an_uncertain_message_certain,
+        what_comes_to_the_same_when_repeated_is_repeated,
+    },
+    changes::{
+        what_is_scheduled_waits_in_no_lane,
+        a_message_is_taken_back_or_sent_after_all,
     },
     keeping::{
         bodies_go_after_a_week_and_records_after_a_month,

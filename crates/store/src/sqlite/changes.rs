@@ -4,8 +4,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tautline_core::outbox::{Change, Changed, MessageState};
 use tautline_core::{MessageId, TenantId, Timestamp, limits};
 
-use super::lanes::{self, claimed_columns, count, read};
-use super::value;
+use super::claim::{claimed_columns, read};
+use super::lanes::{self, count};
+use super::{turns, value};
 use crate::limits::REAP_BATCH;
 
 /// Puts a part of what was to wait until now into its lanes.
@@ -76,7 +77,7 @@ pub(super) fn change(
                        is_possible_duplicate = is_possible_duplicate OR ? WHERE id = ?",
                 )?
                 .execute(params![lane, expires_at.as_micros(), state.may_have_been_sent(), id.as_bytes()])?;
-            lanes::count_one(connection, tenant)?;
+            turns::count_one(connection, tenant)?;
             if !lane.is_empty() {
                 lanes::join(connection, message.installation, &lane, tenant, is_urgent, now)?;
             }

@@ -6,7 +6,8 @@ use tautline_core::delivery::DeadReason;
 use tautline_core::keeping::{ResealCursor, UserErased, names_user};
 use tautline_core::{MessageId, RequestId, TenantId, Vault};
 
-use super::lanes::{claimed_columns, count, read};
+use super::claim::{claimed_columns, read};
+use super::lanes::count;
 use super::value;
 use crate::columns::erased;
 use crate::limits::RESEAL_PART;

@@ -16,7 +16,7 @@ use tautline_core::sending::{SendAttempt, SendOutcome};
 use tautline_core::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp, limits};
 
 use super::failure::Work;
-use super::{SqliteStore, changes, idempotency, lanes, paces, settle, unsent, value};
+use super::{SqliteStore, changes, claim, idempotency, lanes, paces, settle, turns, unsent, value};
 use crate::sealed;
 
 /// The columns of a message, of the table `messages` under the name `m`.
@@ -43,7 +43,7 @@ impl Outbox for SqliteStore {
             {
                 return Ok(before);
             }
-            if lanes::waiting(connection, &new.tenant)? >= limits::WAITING_MESSAGES {
+            if turns::waiting(connection, &new.tenant)? >= limits::WAITING_MESSAGES {
                 return Ok(Queued::Full);
             }
             if !put(connection, &new, &sealed)? {
@@ -64,7 +64,7 @@ impl Outbox for SqliteStore {
     async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>> {
         let taken = self.writer.write(move |connection| {
             changes::begin(connection, claim.now)?;
-            Ok(lanes::claim(connection, &claim)?)
+            Ok(claim::claim(connection, &claim)?)
         });
         let (opened, shut) = sealed::open_claimed(self.vault.as_ref(), taken.await?);
         if !shut.is_empty() {
@@ -188,7 +188,7 @@ impl Outbox for SqliteStore {
 
     async fn messages_waiting(&self, tenant: &TenantId) -> StoreResult<u32> {
         let tenant = tenant.clone();
-        self.lookups.read(move |connection| Ok(lanes::waiting(connection, &tenant)?)).await
+        self.lookups.read(move |connection| Ok(turns::waiting(connection, &tenant)?)).await
     }
 
     async fn message(&self, tenant: &TenantId, id: MessageId) -> StoreResult<Option<Message>> {
@@ -246,7 +246,7 @@ fn put(connection: &Connection, new: &NewMessage, sealed: &[u8]) -> rusqlite::Re
         None => (lanes::of(connection, new.installation, &new.channel)?, new.is_urgent),
     };
     insert(connection, new, &lane, is_urgent, sealed)?;
-    lanes::count_one(connection, &new.tenant)?;
+    turns::count_one(connection, &new.tenant)?;
     if !lane.is_empty() {
         lanes::join(connection, new.installation, &lane, &new.tenant, is_urgent, new.accepted_at)?;
     }

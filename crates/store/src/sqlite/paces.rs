@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::outbox::{Passing, Turn};
-use tautline_core::pace::Window;
+use tautline_core::pace::{Called, Window};
 use tautline_core::{InstallationId, Timestamp};
 
 use super::{lanes, value};
@@ -106,8 +106,19 @@ pub(super) fn limited(
         Some(channel) => lanes::of(connection, call.installation, channel)?,
         None => String::new(),
     };
-    let mut window = find(connection, call.installation, call.method)?;
-    window.limited(call.method, &lane, until, now);
-    keep(connection, call.installation, call.method, &window)?;
-    lanes::move_to(connection, call.installation, &lane, until)
+    rest(connection, (call.installation, call.method), &lane, until, now)?;
+    lanes::rest(connection, call.installation, &lane, until)
+}
+
+/// A window rests as Slack asked for, of which a post was refused in a lane.
+pub(super) fn rest(
+    connection: &Connection,
+    (installation, method): Called,
+    lane: &str,
+    until: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut window = find(connection, installation, method)?;
+    window.limited(method, lane, until, now);
+    keep(connection, installation, method, &window)
 }

@@ -22,9 +22,7 @@ pub(super) fn settle(
     if becomes(connection, message, settlement, MessageState::Sending)? {
         if let Some(until) = settlement.limited_until {
             let method = message.operation.method();
-            let mut window = paces::find(connection, message.installation, method)?;
-            window.limited(method, &message.lane, until, now);
-            paces::keep(connection, message.installation, method, &window)?;
+            paces::rest(connection, (message.installation, method), &message.lane, until, now)?;
         }
         let free_at =
             lanes::next_at(connection, message.installation, &message.lane)?.unwrap_or(Timestamp::default());

@@ -5,7 +5,8 @@ use tautline_core::delivery::Reap;
 use tautline_core::outbox::Settlement;
 use tautline_core::{InstallationId, TenantId, Timestamp};
 
-use super::lanes::{claimed_columns, count, read};
+use super::claim::{claimed_columns, read};
+use super::lanes::count;
 use super::settle::settle;
 use super::value;
 use crate::limits::REAP_BATCH;

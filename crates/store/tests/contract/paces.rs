@@ -6,7 +6,7 @@ use tautline_core::outbox::{Claim, Claimed, Passing, Settlement, Turn};
 use tautline_core::pace::{POSTS, Paces, Rule};
 use tautline_core::sending::SendNext;
 
-use crate::outbox::{INSTALLATION, accept, claim, claiming, settlement};
+use crate::outbox::{INSTALLATION, accept, claim, claiming, is_due, settlement};
 use crate::scene::{Scene, later};
 
 pub async fn slacks_pace_holds_across_lanes_and_senders(scene: &Scene) {
@@ -21,6 +21,10 @@ pub async fn slacks_pace_holds_across_lanes_and_senders(scene: &Scene) {
     let mut sent = Vec::new();
     for at_s in [0, 0, 1, 1, 2, 9] {
         sent.push(claim(at_s).await);
+        assert!(
+            !is_due(scene, later(at_s)).await,
+            "what is held back says for when, and nobody asks in vain"
+        );
     }
     assert_eq!(sent, [2, 0, 1, 0, 1, 2], "two saved up, and one a second, whoever asks");
 }

@@ -50,6 +50,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tautline_core::{Readiness, Store, StoreError, StoreResult, Timestamp, Vault};
 
@@ -230,6 +231,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // What was deleted is overwritten: an erased token shall not rest in a free page.
     connection.pragma_update(None, "secure_delete", true)?;
+    // Else a statement is prepared anew, to see whether a partial index fits, whenever it is given other values.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
@@ -268,5 +271,27 @@ impl Store for SqliteStore {
             })
         };
         self.writer.write(move |connection| Ok(asked(connection)?)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn other_values_do_not_prepare_a_statement_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = connect(&dir.path().join("store")).unwrap();
+        migrate::migrate(&mut connection).unwrap();
+        // There is an index of the messages in one lane, and it could fit.
+        let by_lane =
+            "SELECT 1 FROM messages WHERE installation_id = x'00' AND lane = ? AND state = 'queued'";
+        let mut statement = connection.prepare(by_lane).unwrap();
+        for lane in ["C1", "C2", ""] {
+            assert!(!statement.exists([lane]).unwrap());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 }

@@ -208,6 +208,29 @@ impl NewInstallation {
     }
 }
 
+/// A tenant's installation where it has one only, so that nobody needs to say which is meant.
+#[derive(Clone, Debug)]
+pub enum Only {
+    /// This.
+    This(Box<Installation>),
+    /// There is none.
+    None,
+    /// There are several.
+    Several,
+}
+
+impl Only {
+    /// Of a tenant's installations, two of which are enough to tell.
+    pub fn of(two: impl IntoIterator<Item = Installation>) -> Self {
+        let mut two = two.into_iter();
+        match (two.next(), two.next()) {
+            (None, _) => Self::None,
+            (Some(only), None) => Self::This(Box::new(only)),
+            (Some(_), Some(_)) => Self::Several,
+        }
+    }
+}
+
 /// What became of an install.
 #[derive(Clone, Debug)]
 pub enum Installed {
@@ -249,6 +272,9 @@ pub trait Installations {
 
     /// Stores an installation with its credentials, in one commit.
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed>;
+
+    /// A tenant's only installation: where what a tenant says goes, unless it says more.
+    async fn installation_only(&self, tenant: &TenantId) -> StoreResult<Only>;
 
     /// A tenant's own installation at a place (`T…` or `E…`).
     async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>>;

@@ -1,6 +1,6 @@
 //! Which of a tenant's workspaces is meant.
 
-use tautline_core::installation::Installation;
+use tautline_core::installation::{Installation, Only};
 use tautline_core::{PageRequest, StoreResult, TenantId, limits};
 
 use crate::app::App;
@@ -39,10 +39,9 @@ pub(crate) async fn meant(app: &App, tenant: &TenantId, place: Option<&str>) -> 
         };
         return Ok(found.map_or(Meant::Unknown, |found| Meant::This(Box::new(found))));
     }
-    let mut few = app.store.installations(tenant, PageRequest { limit: 2, after: None }).await?.items;
-    Ok(match (few.pop(), few.pop()) {
-        (Some(only), None) => Meant::This(Box::new(only)),
-        (None, _) => Meant::None,
-        (Some(_), Some(_)) => Meant::Several,
+    Ok(match app.store.installation_only(tenant).await? {
+        Only::This(installation) => Meant::This(installation),
+        Only::None => Meant::None,
+        Only::Several => Meant::Several,
     })
 }

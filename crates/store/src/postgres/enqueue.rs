@@ -115,10 +115,8 @@ impl Enqueuing {
 }
 
 async fn waiting(tx: &mut Tx, all: &[Arc<Enqueue>]) -> Work<HashMap<TenantId, u32>> {
-    let mut tenants = all.iter().map(|one| one.new.tenant.to_string()).collect::<Vec<_>>();
-    tenants.sort_unstable();
-    tenants.dedup();
-    let found = sql("SELECT tenant_id, waiting FROM outbox_waiting WHERE tenant_id = ANY($1)").bind(tenants);
+    let found = sql("SELECT tenant_id, waiting FROM outbox_waiting WHERE tenant_id = ANY($1)")
+        .bind(value::distinct(all.iter().map(|one| &one.new.tenant)));
     let found = tx.all(found, |row| Ok((value::parsed(row, "tenant_id")?, value::number(row, "waiting")?)));
     Ok(found.await?.into_iter().collect())
 }

@@ -1,13 +1,12 @@
 //! Installations, and their credentials in the tenant's own schema.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::installation::{
-    CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation,
+    CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation, Only,
 };
 use tautline_core::refresh::LiveToken;
 use tautline_core::standing::Standing;
@@ -19,7 +18,6 @@ use uuid::Uuid;
 use super::clock::DatabaseClock;
 use super::database::{Tx, sql};
 use super::failure::{Work, unavailable};
-use super::group::Together;
 use super::{PostgresStore, connects, directory, moves, refreshes, standings, value};
 use crate::{columns, sealed};
 
@@ -35,7 +33,7 @@ pub(super) use installation_columns;
 #[async_trait]
 impl Installations for PostgresStore {
     async fn installation_named(&self, origin: &Origin) -> StoreResult<Option<Arc<Installation>>> {
-        Ok(self.lookups.ask(origin.clone()).await?.map(Arc::new))
+        Ok(self.named.ask(origin.clone()).await?.map(Arc::new))
     }
 
     async fn installation_store(&self, new: NewInstallation, now: Timestamp) -> StoreResult<Installed> {
@@ -43,6 +41,10 @@ impl Installations for PostgresStore {
         let mut tx = self.database.write().await?;
         let installed = put(&mut tx, &self.clock, self.vault.as_ref(), &key, &new, now).await?;
         tx.finish(installed).await
+    }
+
+    async fn installation_only(&self, tenant: &TenantId) -> StoreResult<Only> {
+        self.only.ask(tenant.clone()).await
     }
 
     async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>> {
@@ -303,50 +305,6 @@ pub(super) async fn put(
 pub(super) async fn enter(tx: &mut Tx, tenant: &TenantId, make: bool) -> Work<bool> {
     let enter = sql("SELECT enter_tenant($1, $2) AS entered").bind(tenant.to_string()).bind(make);
     tx.one(enter, |row| row.try_get("entered")).await
-}
-
-/// Finding the installations that Slack names, for many requests in one query.
-pub(super) struct Lookups;
-
-impl Together for Lookups {
-    type Item = Origin;
-    type Outcome = Option<Installation>;
-
-    async fn run(&self, tx: &mut Tx, origins: &[Arc<Origin>]) -> Work<Vec<Option<Installation>>> {
-        let mut places =
-            origins.iter().flat_map(|origin| origin.places()).map(value::text).collect::<Vec<_>>();
-        places.sort_unstable();
-        places.dedup();
-        let found = sql(concat!(
-            "SELECT ",
-            installation_columns!(),
-            ", coalesce(removed_at >= updated_at, false) AS is_removed FROM installations WHERE place = ANY($1)"
-        ));
-        let mut at = At::new();
-        let placed =
-            |row: &PgRow| Ok(((value::read_text(row, "place")?, row.try_get("is_removed")?), read(row)?));
-        for (place, installation) in tx.all(found.bind(places), placed).await? {
-            at.entry(place).or_default().push(installation);
-        }
-        Ok(origins.iter().map(|origin| choose(origin, &at)).collect())
-    }
-}
-
-/// Installations by their place, and whether they ended.
-type At = HashMap<(String, bool), Vec<Installation>>;
-
-/// Some legacy payloads name no app. Then the place must have one installation, not one of several. Those that ended
-/// come last: they hide none that lives.
-fn choose(origin: &Origin, at: &At) -> Option<Installation> {
-    let fits = |found: &&Installation| origin.app.as_ref().is_none_or(|app| *app == found.facts.app);
-    let the_one = |place: &str, is_removed| {
-        let mut fitting = at.get(&(place.to_owned(), is_removed))?.iter().filter(fits);
-        let first = fitting.next().filter(|found| found.is_meant_by(origin))?;
-        fitting.next().is_none().then(|| first.clone())
-    };
-    [false, true]
-        .into_iter()
-        .find_map(|is_removed| origin.places().into_iter().find_map(|place| the_one(place, is_removed)))
 }
 
 async fn write(tx: &mut Tx, installation: &Installation, key: &str) -> Work<()> {

@@ -1,12 +1,18 @@
 //! API keys, known by the hash of their secret.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::access::{ApiKey, Keys, Scope, key_holder};
 use tautline_core::idempotency::{IdempotencyKey, Once};
 use tautline_core::{KeyId, Page, PageRequest, SecretHash, StoreResult, TenantId, Timestamp};
 
-use super::database::sql;
+use super::database::{Tx, sql};
+use super::failure::Work;
+use super::group::Together;
 use super::{PostgresStore, idempotency, value};
 use crate::columns;
 
@@ -44,12 +50,7 @@ impl Keys for PostgresStore {
     }
 
     async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>> {
-        let mut tx = self.database.read().await?;
-        let found =
-            concat!("SELECT ", columns!(), " FROM api_keys WHERE secret_hash = $1 AND revoked_at IS NULL");
-        let found = sql(found).bind(secret.0.to_vec());
-        let key = tx.maybe(found, read).await?;
-        tx.finish(key).await
+        self.keys.ask(secret).await
     }
 
     async fn keys(&self, tenant: Option<&TenantId>, page: PageRequest) -> StoreResult<Page<ApiKey>> {
@@ -99,6 +100,28 @@ impl Keys for PostgresStore {
             .bind(value::uuid(id.as_bytes()));
         tx.execute(used).await?;
         tx.finish(()).await
+    }
+}
+
+/// The keys with these secrets: one is shown with every call.
+pub(super) struct KeyLookups;
+
+impl Together for KeyLookups {
+    type Item = SecretHash;
+    type Outcome = Option<ApiKey>;
+
+    async fn run(&self, tx: &mut Tx, secrets: &[Arc<SecretHash>]) -> Work<Vec<Option<ApiKey>>> {
+        let mut hashes = secrets.iter().map(|secret| secret.0.to_vec()).collect::<Vec<_>>();
+        hashes.sort_unstable();
+        hashes.dedup();
+        let found = sql(concat!(
+            "SELECT secret_hash, ",
+            columns!(),
+            " FROM api_keys WHERE secret_hash = ANY($1) AND revoked_at IS NULL"
+        ));
+        let keyed = |row: &PgRow| Ok((row.try_get::<Vec<u8>, _>("secret_hash")?, read(row)?));
+        let found = tx.all(found.bind(hashes), keyed).await?.into_iter().collect::<HashMap<_, _>>();
+        Ok(secrets.iter().map(|secret| found.get(&secret.0[..]).cloned()).collect())
     }
 }
 

@@ -27,6 +27,7 @@ mod keeping;
 mod keys;
 mod lanes;
 mod listed;
+mod lookups;
 mod migrate;
 mod moves;
 mod outbox;
@@ -58,8 +59,10 @@ use database::{Database, Whose, sql};
 use enqueue::Enqueuing;
 use finish::Finishing;
 use group::Group;
-use installations::Lookups;
+use keys::KeyLookups;
+use lookups::{Naming, OnlyOnes};
 use settle::Settling;
+use tenants::TenantLookups;
 
 pub use keeping::HOLD_MESSAGES;
 
@@ -75,11 +78,14 @@ pub struct PostgresStore {
     /// Those for lists, apart as well: a long one must keep nobody waiting but other lists.
     lists: Database,
     database: Database,
-    lookups: Group<Lookups>,
+    named: Group<Naming>,
     accepting: Group<Accepting>,
     finishing: Group<Finishing>,
     enqueuing: Group<Enqueuing>,
     settling: Group<Settling>,
+    keys: Group<KeyLookups>,
+    tenants: Group<TenantLookups>,
+    only: Group<OnlyOnes>,
     clock: Arc<DatabaseClock>,
     comparing: AbortHandle,
     vault: Arc<dyn Vault>,
@@ -145,11 +151,14 @@ impl PostgresStore {
         compare(&database, &clock).await.map_err(unavailable)?;
         let comparing = tokio::spawn(keep_comparing(database.clone(), clock.clone())).abort_handle();
         Ok(Self {
-            lookups: Group::start(inbound.clone(), Lookups),
+            named: Group::start(inbound.clone(), Naming),
             accepting: Group::start(inbound.clone(), Accepting { clock: clock.clone() }),
             finishing: Group::start(inbound.clone(), Finishing),
             settling: Group::start(database.clone(), Settling { clock: clock.clone() }),
             enqueuing: Group::start(database.clone(), Enqueuing { clock: clock.clone() }),
+            keys: Group::start(database.clone(), KeyLookups),
+            tenants: Group::start(database.clone(), TenantLookups),
+            only: Group::start(database.clone(), OnlyOnes),
             lists: pool(Whose::Others, POSTGRES_LIST_CONNECTIONS),
             inbound,
             database,

@@ -1,5 +1,8 @@
 //! Tenants.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
 use tautline_core::idempotency::{IdempotencyKey, Once};
@@ -7,6 +10,7 @@ use tautline_core::{StoreResult, Tenant, TenantId, TenantRecorded, Tenants};
 
 use super::database::{Tx, sql};
 use super::failure::Work;
+use super::group::Together;
 use super::{PostgresStore, idempotency, value};
 
 #[async_trait]
@@ -25,9 +29,7 @@ impl Tenants for PostgresStore {
     }
 
     async fn tenant(&self, id: &TenantId) -> StoreResult<Option<Tenant>> {
-        let mut tx = self.database.read().await?;
-        let found = find(&mut tx, id).await?;
-        tx.finish(found).await
+        self.tenants.ask(id.clone()).await
     }
 }
 
@@ -45,6 +47,21 @@ async fn record(tx: &mut Tx, tenant: Tenant) -> Work<TenantRecorded> {
 
 async fn find(tx: &mut Tx, id: &TenantId) -> Work<Option<Tenant>> {
     tx.maybe(sql("SELECT id, name, created_at FROM tenants WHERE id = $1").bind(id.to_string()), read).await
+}
+
+/// The tenants of these ids: a platform key names one with every call.
+pub(super) struct TenantLookups;
+
+impl Together for TenantLookups {
+    type Item = TenantId;
+    type Outcome = Option<Tenant>;
+
+    async fn run(&self, tx: &mut Tx, ids: &[Arc<TenantId>]) -> Work<Vec<Option<Tenant>>> {
+        let found = sql("SELECT id, name, created_at FROM tenants WHERE id = ANY($1)");
+        let found = tx.all(found.bind(value::distinct(ids)), read).await?;
+        let of = found.iter().map(|tenant| (&tenant.id, tenant)).collect::<HashMap<_, _>>();
+        Ok(ids.iter().map(|id| of.get(id.as_ref()).copied().cloned()).collect())
+    }
 }
 
 fn read(row: &PgRow) -> sqlx::Result<Tenant> {

@@ -21,6 +21,14 @@ pub(super) fn text_opt(text_or_none: Option<&str>) -> Option<String> {
     text_or_none.map(text)
 }
 
+/// Each of these ids once, for `= ANY(…)`.
+pub(super) fn distinct<T: ToString>(ids: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut ids = ids.into_iter().map(|id| id.to_string()).collect::<Vec<_>>();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
 fn unescaped(text: String) -> String {
     if text.contains(ESCAPE) { text.replace("\u{1a}0", "\0").replace("\u{1a}1", "\u{1a}") } else { text }
 }

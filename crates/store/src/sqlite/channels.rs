@@ -52,15 +52,14 @@ impl Channels for SqliteStore {
         channel: &str,
     ) -> StoreResult<Option<String>> {
         let (tenant, channel) = (tenant.clone(), channel.to_owned());
-        let found = self.lookups.read(move |connection| {
-            let found = connection
+        let found = self.look_up(move |connection| {
+            connection
                 .prepare_cached(
                     "SELECT moved_to FROM moved_channels m JOIN installations i ON i.id = m.installation_id
                      WHERE m.installation_id = ? AND m.channel = ? AND i.tenant_id = ?",
                 )?
                 .query_row(params![installation.as_bytes(), channel, tenant.as_str()], |row| row.get(0))
-                .optional()?;
-            Ok(found)
+                .optional()
         });
         found.await
     }

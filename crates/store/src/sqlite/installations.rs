@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tautline_core::installation::{
-    CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation,
+    CredentialKind, Facts, Health, Installation, Installations, Installed, Moved, NewInstallation, Only,
 };
 use tautline_core::refresh::LiveToken;
 use tautline_core::standing::Standing;
@@ -33,14 +33,8 @@ impl Installations for SqliteStore {
             Ok(installation) => return Ok(Some(installation)),
             Err(since) => since,
         };
-        let found = match self.glances.glance(|connection| named(connection, origin))? {
-            Some(found) => found,
-            None => {
-                let origin = origin.clone();
-                self.lookups.read(move |connection| Ok(named(connection, &origin)?)).await?
-            }
-        };
-        let found = found.map(Arc::new);
+        let wanted = origin.clone();
+        let found = self.look_up(move |connection| named(connection, &wanted)).await?.map(Arc::new);
         found.iter().for_each(|installation| self.known.keep(since, origin, installation));
         Ok(found)
     }
@@ -52,18 +46,34 @@ impl Installations for SqliteStore {
         stored.await
     }
 
+    async fn installation_only(&self, tenant: &TenantId) -> StoreResult<Only> {
+        let tenant = tenant.clone();
+        let found = self.look_up(move |connection| {
+            let two = connection
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    installation_columns!(),
+                    " FROM installations WHERE tenant_id = ? AND (removed_at IS NULL OR removed_at < updated_at)
+                     ORDER BY id DESC LIMIT 2"
+                ))?
+                .query_map([tenant.as_str()], read)?
+                .collect::<rusqlite::Result<Vec<_>>>()?;
+            Ok(Only::of(two))
+        });
+        found.await
+    }
+
     async fn installation_at(&self, tenant: &TenantId, place: &str) -> StoreResult<Option<Installation>> {
         let (tenant, place) = (tenant.clone(), place.to_owned());
-        let found = self.lookups.read(move |connection| {
-            let found = connection
+        let found = self.look_up(move |connection| {
+            connection
                 .prepare_cached(concat!(
                     "SELECT ",
                     installation_columns!(),
                     " FROM installations WHERE tenant_id = ? AND place = ? AND (removed_at IS NULL OR removed_at < updated_at) ORDER BY id LIMIT 1"
                 ))?
                 .query_row(params![tenant.as_str(), place], read)
-                .optional()?;
-            Ok(found)
+                .optional()
         });
         found.await
     }
@@ -263,23 +273,23 @@ impl Installations for SqliteStore {
         installation: InstallationId,
         kind: CredentialKind,
     ) -> StoreResult<Option<LiveToken>> {
-        let (owner, vault) = (tenant.clone(), self.vault.clone());
-        let found = self.lookups.read(move |connection| {
-            let found: Option<(Vec<u8>, i64, Option<Timestamp>, bool)> = connection
+        let owner = tenant.clone();
+        let found = self.look_up(move |connection| {
+            connection
                 .prepare_cached(
                     "SELECT sealed_token, generation, expires_at, sealed_refresh_token IS NOT NULL AND NOT EXISTS
                        (SELECT 1 FROM refreshes WHERE installation_id = ?2 AND kind = ?3 AND rotation = 'ended')
                      FROM credentials WHERE tenant_id = ?1 AND installation_id = ?2 AND kind = ?3",
                 )?
                 .query_row(params![owner.as_str(), installation.as_bytes(), kind.as_str()], |row| {
-                    Ok((row.get(0)?, row.get(1)?, value::time_opt(row, "expires_at")?, row.get(3)?))
+                    let sealed: Vec<u8> = row.get(0)?;
+                    Ok((sealed, row.get(1)?, value::time_opt(row, "expires_at")?, row.get(3)?))
                 })
-                .optional()?;
-            let Some((sealed, generation, expires_at, renews)) = found else { return Ok(None) };
-            let token = sealed::open_token(vault.as_ref(), &owner, installation, kind, &sealed)?;
-            Ok(Some(LiveToken { token, generation, expires_at, renews }))
+                .optional()
         });
-        found.await
+        let Some((sealed, generation, expires_at, renews)) = found.await? else { return Ok(None) };
+        let token = sealed::open_token(self.vault.as_ref(), tenant, installation, kind, &sealed)?;
+        Ok(Some(LiveToken { token, generation, expires_at, renews }))
     }
 }
 

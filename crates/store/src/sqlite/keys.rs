@@ -48,16 +48,15 @@ impl Keys for SqliteStore {
     }
 
     async fn key(&self, secret: SecretHash) -> StoreResult<Option<ApiKey>> {
-        let found = self.lookups.read(move |connection| {
-            let key = connection
+        let found = self.look_up(move |connection| {
+            connection
                 .prepare_cached(concat!(
                     "SELECT ",
                     columns!(),
                     " FROM api_keys WHERE secret_hash = ? AND revoked_at IS NULL"
                 ))?
                 .query_row([secret.0], read)
-                .optional()?;
-            Ok(key)
+                .optional()
         });
         found.await
     }

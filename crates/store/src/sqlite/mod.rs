@@ -180,6 +180,17 @@ impl SqliteStore {
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         Ok(Self { writer, known, glances, lookups, lists, vault, _lock: lock })
     }
+
+    /// Looks at a few rows of a small table by an index: here and now where that can be, else in its turn.
+    async fn look_up<T: Send + 'static>(
+        &self,
+        look: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        match self.glances.glance(&look)? {
+            Some(seen) => Ok(seen),
+            None => self.lookups.read(move |connection| Ok(look(connection)?)).await,
+        }
+    }
 }
 
 /// The schema of a file, and the one that this version knows. A file that is not there has schema 0.

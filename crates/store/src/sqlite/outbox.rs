@@ -58,7 +58,7 @@ impl Outbox for SqliteStore {
     }
 
     async fn message_due(&self, _: Timestamp) -> StoreResult<Option<Timestamp>> {
-        self.lookups.read(|connection| Ok(lanes::due(connection)?)).await
+        self.look_up(lanes::due).await
     }
 
     async fn message_claim(&self, claim: Claim) -> StoreResult<Vec<Claimed>> {

@@ -32,7 +32,7 @@ impl Tenants for SqliteStore {
 
     async fn tenant(&self, id: &TenantId) -> StoreResult<Option<Tenant>> {
         let id = id.clone();
-        self.lookups.read(move |connection| Ok(find(connection, &id)?)).await
+        self.look_up(move |connection| find(connection, &id)).await
     }
 }
 

@@ -37,6 +37,39 @@ pub async fn a_key_is_found_by_its_secret_alone(scene: &Scene) {
     assert_eq!(scene.store.key(SecretHash::of("tl_other")).await.unwrap(), None);
 }
 
+pub async fn who_asks_at_once_is_told_of_their_own(scene: &Scene) {
+    let key = |tenant: &TenantId| ApiKey {
+        id: KeyId::generate(NOW, &SystemRng),
+        tenant: Some(tenant.clone()),
+        scopes: vec![Scope::Read],
+        created_at: NOW,
+        expires_at: None,
+        last_used_at: None,
+    };
+    let keys = [key(&scene.acme), key(&scene.globex)];
+    for (key, secret) in keys.iter().zip(["tl_0", "tl_1"]) {
+        scene.store.key_store(key.clone(), SecretHash::of(secret), None).await.unwrap();
+    }
+    let nobody: TenantId = "nobody".parse().unwrap();
+    for _ in 0..10 {
+        let found = tokio::join!(
+            scene.store.key(SecretHash::of("tl_1")),
+            scene.store.key(SecretHash::of("tl_2")),
+            scene.store.key(SecretHash::of("tl_0")),
+            scene.store.key(SecretHash::of("tl_1")),
+        );
+        let found = [found.0, found.1, found.2, found.3].map(Result::unwrap);
+        assert_eq!(found, [Some(keys[1].clone()), None, Some(keys[0].clone()), Some(keys[1].clone())]);
+        let found = tokio::join!(
+            scene.store.tenant(&scene.globex),
+            scene.store.tenant(&nobody),
+            scene.store.tenant(&scene.acme),
+        );
+        let found = [found.0, found.1, found.2].map(|found| found.unwrap().map(|tenant| tenant.id));
+        assert_eq!(found, [Some(scene.globex.clone()), None, Some(scene.acme.clone())]);
+    }
+}
+
 pub async fn an_idempotency_key_makes_one_thing(scene: &Scene) {
     let ask = |secret: &'static str, scope: &'static str, request: u8| {
         let id = KeyId::generate(NOW, &SystemRng);

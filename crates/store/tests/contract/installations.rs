@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tautline_core::installation::{
-    Credential, CredentialKind, Facts, Health, Installation, Installed, Moved, NewInstallation,
+    Credential, CredentialKind, Facts, Health, Installation, Installed, Moved, NewInstallation, Only,
 };
 use tautline_core::parked::Parked;
 use tautline_core::{InstallationId, SecretHash, SystemRng, TenantId};
@@ -95,6 +95,27 @@ pub async fn what_ended_is_removed_unless_it_was_made_anew(scene: &Scene) {
     assert!(named().await.is_some(), "a day");
     while scene.store.forget(later(61 + 86_400)).await.unwrap().more {}
     assert!(named().await.is_none());
+}
+
+pub async fn the_only_one_is_meant_while_there_is_no_other(scene: &Scene) {
+    let only = async |tenant| match scene.store.installation_only(tenant).await.unwrap() {
+        Only::This(installation) => Ok(installation.id),
+        Only::None => Err("none"),
+        Only::Several => Err("several"),
+    };
+    assert_eq!(only(&scene.acme).await, Err("none"));
+    let first = store(scene, new(&scene.acme, "A1", Some("T1"), None, "xoxb-1")).await.id;
+    let other = store(scene, new(&scene.globex, "A1", Some("T2"), None, "xoxb-2")).await.id;
+    assert_eq!(tokio::join!(only(&scene.globex), only(&scene.acme)), (Ok(other), Ok(first)));
+    for (team, said) in [("T3", "two"), ("T4", "three")] {
+        store(scene, new(&scene.acme, "A1", Some(team), None, "xoxb-3")).await;
+        assert_eq!(only(&scene.acme).await, Err("several"), "{said}");
+    }
+    for place in ["T3", "T4"] {
+        let ended = scene.store.installation_at(&scene.acme, place).await.unwrap().unwrap().id;
+        assert!(scene.store.installation_remove(&scene.acme, ended, NOW, later(60)).await.unwrap());
+    }
+    assert_eq!(only(&scene.acme).await, Ok(first), "what ended counts for nothing");
 }
 
 fn origin(team: &str) -> Origin {

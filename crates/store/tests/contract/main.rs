@@ -52,7 +52,7 @@ macro_rules! on_every_engine {
 
 on_every_engine! {
     access::{keys_are_listed_used_and_revoked, the_audit_is_listed_newest_first_and_to_whom_it_concerns,
-        a_tenant_is_recorded_once, a_key_is_found_by_its_secret_alone, an_idempotency_key_makes_one_thing},
+        a_tenant_is_recorded_once, a_key_is_found_by_its_secret_alone, who_asks_at_once_is_told_of_their_own, an_idempotency_key_makes_one_thing},
     connects::{a_link_works_until_it_is_consumed_or_expires, a_nonce_is_consumed_once_however_many_try},
     directory::{
         a_workspace_is_crawled_page_by_page_and_what_is_gone_goes,
@@ -164,6 +164,7 @@ on_every_engine! {
         another_tenant_gets_no_token,
         what_ended_is_removed_unless_it_was_made_anew,
         an_org_counts_for_the_workspaces_it_was_granted,
+        the_only_one_is_meant_while_there_is_no_other,
         what_ended_hides_nothing_that_lives,
         one_credential_goes_alone,
         one_that_slack_refuses_is_broken_until_it_is_made_anew,

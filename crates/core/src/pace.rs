@@ -140,6 +140,11 @@ pub fn written(method: &str) -> Option<&'static str> {
     counted(method).filter(|_| !TIERS.iter().any(reads))
 }
 
+/// How long Slack wants to be left alone after a 429. Some come without a word of it.
+pub fn rest(retry_after: Option<Duration>) -> Duration {
+    retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).min(limits::SLACK_RETRY_AFTER_MAX)
+}
+
 impl Paces {
     /// What a method is held to; `None`: it is not counted.
     pub fn rule(&self, method: &str) -> Option<Rule> {

@@ -15,7 +15,7 @@ use tautline_slack::{AppId, Token};
 
 use crate::installation::{Credential, CredentialKind};
 use crate::names::names;
-use crate::{InstallationId, Rng, StoreResult, TenantId, Timestamp, limits};
+use crate::{InstallationId, Rng, StoreResult, TenantId, Timestamp, limits, pace};
 
 /// How a token ends, and what is to be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +167,7 @@ pub fn after(refresh: &Refresh, result: RefreshResult, now: Timestamp, rng: &dyn
         RefreshResult::Unknown(error) => again(doubled(limits::REFRESH_PAUSES.0), error),
         RefreshResult::NotReached(error) => again(doubled(limits::REFRESH_PAUSES.0), error),
         RefreshResult::Limited { retry_after } => {
-            let wait = retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).min(limits::SLACK_RETRY_AFTER_MAX);
+            let wait = pace::rest(retry_after);
             let jitter = Duration::from_millis(rng.up_to(limits::REFRESH_REFUSED.as_millis() as u64));
             again(wait + jitter, "Slack asked to wait".to_owned())
         }

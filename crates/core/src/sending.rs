@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::names::names;
 use crate::operation::Operation;
 use crate::outbox::{MessageState, Posted};
-use crate::{Rng, Timestamp, limits};
+use crate::{Rng, Timestamp, limits, pace};
 
 /// How an attempt at sending ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,8 +201,7 @@ pub fn after(
 /// For how long Slack asked for patience, within reason.
 pub fn limited_for(result: &SendResult) -> Option<Duration> {
     let SendResult::Limited { retry_after } = result else { return None };
-    let (least, most) = (limits::LANE_PACE, limits::SLACK_RETRY_AFTER_MAX);
-    Some(retry_after.unwrap_or(limits::SLACK_RETRY_AFTER).clamp(least, most))
+    Some(pace::rest(*retry_after).max(limits::LANE_PACE))
 }
 
 fn nth(waits_s: &[u64], attempt: u32) -> u64 {

@@ -1,6 +1,7 @@
 //! Acting as an installation: its token is taken from the vault for the call, and renewed where it has ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tautline_core::installation::CredentialKind;
@@ -9,7 +10,7 @@ use tautline_core::{InstallationId, StoreError, StoreResult, TenantId, Timestamp
 use tautline_slack::web_api::is_dead_token;
 use tautline_slack::{AuthTest, Refusal, Token, WebApiCall};
 
-use super::{changes, refresh};
+use super::{changes, paced, refresh};
 use crate::app::App;
 use crate::egress::{CallError, Reply};
 
@@ -22,6 +23,8 @@ pub(crate) struct Acting {
     pub(crate) kind: CredentialKind,
     /// Whatever is sent must be answered by then: it is somebody else's afterwards.
     pub(crate) until: Option<Timestamp>,
+    /// How long a call waits for its turn. `None`: its turn was taken elsewhere, or it needs none.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// What a refusal says of the token.
@@ -48,6 +51,12 @@ pub(crate) enum ActingError {
     Renewing,
     #[error("the gateway was held up")]
     HeldUp,
+    #[error("Slack's pace for {method} is used up")]
+    TooSoon {
+        method: &'static str,
+        /// When to come again.
+        at: Timestamp,
+    },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -63,7 +72,13 @@ impl Acting {
             installation,
             kind: CredentialKind::Bot,
             until: None,
+            patience: None,
         }
+    }
+
+    /// The same, whose calls take a turn each, and wait for it so long at most.
+    pub(crate) fn paced(&self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self.clone() }
     }
 
     /// The token, if there is one; renewed, if it is about to end.
@@ -121,10 +136,22 @@ impl Acting {
         &self,
         call: WebApiCall,
     ) -> Result<Result<Reply<T>, CallError>, ActingError> {
+        let method = call.method;
+        let turn = match self.patience {
+            Some(patience) => paced::turn(self, method, patience).await?,
+            None => None,
+        };
         if self.until.is_some_and(|until| self.app.clock.now().after(limits::SLACK_TIMEOUT) > until) {
             return Err(ActingError::HeldUp);
         }
-        Ok(self.app.slack.call(call).await)
+        let answered = self.app.slack.call(call).await;
+        if let (Some(turn), Err(CallError::Refused(Refusal::RateLimited { retry_after_s }))) =
+            (&turn, &answered)
+        {
+            let at = paced::limited(&self.app, turn, retry_after_s.map(Duration::from_secs)).await;
+            return Err(ActingError::TooSoon { method, at });
+        }
+        Ok(answered)
     }
 
     async fn renewed(&self, live: LiveToken) -> StoreResult<Option<LiveToken>> {

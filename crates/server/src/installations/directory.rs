@@ -1,11 +1,11 @@
 //! The directory of channels: crawled in the background within Slack's limits, and kept fresh by what Slack tells in between.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 use tautline_core::channel::{Channel, Crawl, CrawlNext};
-use tautline_core::outbox::{Passing, Turn};
 use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp, limits};
 use tautline_slack::errors::{self, Class};
 use tautline_slack::web_api::Authorization;
@@ -16,8 +16,6 @@ use super::acting::{Acting, ActingError};
 use crate::app::App;
 use crate::egress::CallError;
 use crate::error::chain;
-
-const LIST: &str = "conversations.list";
 
 /// Crawls what is due, a page at a time, until told to stop.
 pub(crate) async fn crawl(app: Arc<App>, stop: CancellationToken) {
@@ -35,7 +33,7 @@ pub(crate) async fn crawl(app: Arc<App>, stop: CancellationToken) {
                     tracing::warn!(error = %chain(&error), "a page of channels could not be kept; it is asked for again");
                 }
                 // Another workspace may be due as well.
-                std::time::Duration::ZERO
+                Duration::ZERO
             }
             Err(error) => {
                 tracing::error!(error = %chain(&error), "which channels are to be looked for cannot be read; trying again");
@@ -114,7 +112,7 @@ async fn page(app: &Arc<App>, crawl: Crawl) -> StoreResult<()> {
     } else {
         None
     };
-    let acting = Acting::bot(app, &crawl.tenant, crawl.installation);
+    let acting = Acting::bot(app, &crawl.tenant, crawl.installation).paced(Duration::ZERO);
     let listed = list(&acting, |token| {
         let mut form = vec![
             ("types", types.to_owned()),
@@ -123,7 +121,7 @@ async fn page(app: &Arc<App>, crawl: Crawl) -> StoreResult<()> {
         ];
         form.extend(team.clone().map(|team| ("team_id", team)));
         form.extend((!cursor.is_empty()).then(|| ("cursor", cursor.to_owned())));
-        WebApiCall { method: LIST, authorization: Authorization::Bearer(token), form }
+        WebApiCall { method: "conversations.list", authorization: Authorization::Bearer(token), form }
     })
     .await;
     let now = app.clock.now();
@@ -149,37 +147,21 @@ async fn page(app: &Arc<App>, crawl: Crawl) -> StoreResult<()> {
 async fn end(app: &App, crawl: &Crawl, channels: Vec<Channel>) -> StoreResult<()> {
     let now = app.clock.now();
     // Workspaces that were connected together are not crawled together for ever.
-    let spread = std::time::Duration::from_secs(app.rng.up_to(limits::CRAWL_AGAIN.as_secs() / 5));
+    let spread = Duration::from_secs(app.rng.up_to(limits::CRAWL_AGAIN.as_secs() / 5));
     let next = CrawlNext::Done { at: now.after(limits::CRAWL_AGAIN).after(spread) };
     app.store.crawl_page(crawl, channels, next, now).await
 }
 
 /// Asks Slack for a page, at its pace; or when to ask again.
 async fn list(acting: &Acting, make: impl Fn(Token) -> WebApiCall) -> Result<Listed, CrawlNext> {
-    let app = &acting.app;
-    let call =
-        Passing { installation: acting.installation, method: LIST, channel: None, paces: app.settings.paces };
     let soon = |at: Timestamp| CrawlNext::Failed { error: None, at };
-    let now = app.clock.now();
-    match app.store.turn_take(&call, now, now).await {
-        Ok(Turn::At(_)) => {}
-        Ok(Turn::Later(at)) => return Err(soon(at)),
-        Err(_) => return Err(soon(now.after(limits::CRAWL_LEASE))),
-    }
     let error = match acting.call::<Listed>(make).await {
         Ok(reply) => return Ok(reply.answer),
         Err(error) => error,
     };
-    let now = app.clock.now();
+    let now = acting.app.clock.now();
     match error {
-        ActingError::Call(CallError::Refused(Refusal::RateLimited { retry_after_s })) => {
-            let wait = retry_after_s.map_or(limits::SLACK_RETRY_AFTER, std::time::Duration::from_secs);
-            let until = now.after(wait.min(limits::SLACK_RETRY_AFTER_MAX));
-            if let Err(error) = app.store.turn_limited(&call, until, now).await {
-                tracing::warn!(error = %chain(&error), "that Slack asked for patience could not be kept");
-            }
-            Err(soon(until))
-        }
+        ActingError::TooSoon { at, .. } => Err(soon(at)),
         // A cursor lives for a while only: from the beginning.
         ActingError::Call(CallError::Refused(Refusal::Error(word))) if word == "invalid_cursor" => {
             Err(CrawlNext::Page { cursor: "0:".to_owned(), at: now.after(limits::CRAWL_PAUSE) })
@@ -199,6 +181,7 @@ pub(crate) async fn look(acting: &Acting, id: &str) -> Option<Channel> {
     struct One {
         channel: Shown,
     }
+    let acting = acting.paced(limits::LOOK_UP_WAIT);
     let asked = acting.ask::<One>(|token| WebApiCall {
         method: "conversations.info",
         authorization: Authorization::Bearer(token),

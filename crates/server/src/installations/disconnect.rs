@@ -63,8 +63,6 @@ async fn revoke(
         // It is erased all the same; Slack's admin can remove the app.
         Err(ActingError::Store(error @ StoreError::Sealed { .. })) => Err(chain(&error)),
         Err(ActingError::Store(error)) => return Err(error),
-        Err(error @ (ActingError::Renewing | ActingError::HeldUp | ActingError::Call(_))) => {
-            Err(error.to_string())
-        }
+        Err(error) => Err(error.to_string()),
     }))
 }

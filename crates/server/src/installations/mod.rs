@@ -15,6 +15,7 @@ pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod link;
 pub(crate) mod moving;
+pub(crate) mod paced;
 pub(crate) mod park;
 pub(crate) mod redeem;
 pub(crate) mod refresh;

@@ -1,13 +1,10 @@
 //! Looks in Slack for a message whose answer was lost. What follows from it is `tautline_core::looking`'s to decide.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tautline_core::looking::{self, Doubt, Seen, Then};
-use tautline_core::outbox::{self, Claimed, Passing, Posted, Turn};
-use tautline_core::pace;
+use tautline_core::outbox::{self, Claimed, Posted};
 use tautline_core::{StoreError, Timestamp, limits};
 use tautline_slack::errors::{self, Class};
 use tautline_slack::history::{self, History, Likeness, Shown};
@@ -21,7 +18,8 @@ use crate::installations::acting::{Acting, ActingError};
 
 /// Looks for a message, and decides.
 pub(super) async fn look_up(acting: &Acting, claimed: &Claimed, doubt: Doubt, sent: &Arguments) -> Then {
-    let seen = match see(acting, claimed, doubt, sent).await {
+    let acting = acting.paced(limits::LOOK_UP_WAIT);
+    let seen = match see(&acting, claimed, doubt, sent).await {
         Ok(seen) => seen,
         Err(Unseen::DeadToken(why)) => return Then::Hold(why),
         Err(Unseen::Other(seen)) => seen,
@@ -53,7 +51,7 @@ async fn see(acting: &Acting, claimed: &Claimed, doubt: Doubt, sent: &Arguments)
     let bot = bot(acting, claimed).await?;
     let mut cursor = None;
     for _ in 0..limits::LOOK_UP_PAGES {
-        let page: History = ask(acting, history::method(thread_ts), |token| {
+        let page: History = ask(acting, |token| {
             let cursor = cursor.as_deref();
             history::between(token, &channel, thread_ts, between, cursor, limits::LOOK_UP_PAGE)
         })
@@ -130,7 +128,7 @@ async fn channel(acting: &Acting, claimed: &Claimed, sent: &Arguments) -> Result
     let known = [named.unwrap_or_default(), claimed.lane.as_str()].into_iter().find(is_id);
     match known {
         Some(user) if user.starts_with(['U', 'W']) => {
-            let opened: Opened = ask(acting, "conversations.open", |token| WebApiCall {
+            let opened: Opened = ask(acting, |token| WebApiCall {
                 method: "conversations.open",
                 authorization: Authorization::Bearer(token),
                 form: vec![("users", user.to_owned())],
@@ -155,48 +153,20 @@ async fn channel(acting: &Acting, claimed: &Claimed, sent: &Arguments) -> Result
     }
 }
 
-/// Asks Slack something, at its pace.
-async fn ask<T: DeserializeOwned>(
-    acting: &Acting,
-    method: &'static str,
-    make: impl Fn(Token) -> WebApiCall,
-) -> Result<T, Unseen> {
-    let app = &acting.app;
-    let now = app.clock.now();
-    let call = pace::counted(method).map(|method| Passing {
-        installation: acting.installation,
-        method,
-        channel: None,
-        paces: app.settings.paces,
-    });
-    if let Some(call) = &call {
-        let turn = app.store.turn_take(call, now, now.after(limits::LOOK_UP_WAIT)).await;
-        match turn.map_err(|error| unread(acting, &error))? {
-            Turn::At(at) => tokio::time::sleep(at.since(now)).await,
-            Turn::Later(at) => return Err(nothing(at, "Slack's pace for looking is used up")),
-        }
-    }
+/// Asks Slack something.
+async fn ask<T: DeserializeOwned>(acting: &Acting, make: impl Fn(Token) -> WebApiCall) -> Result<T, Unseen> {
     let failed = match acting.ask::<T>(make).await {
         Ok(reply) => return Ok(reply.answer),
         Err(error @ ActingError::NoToken) => return Err(Unseen::DeadToken(error.to_string())),
         Err(ActingError::Store(error)) => return Err(unread(acting, &error)),
         Err(error @ (ActingError::Renewing | ActingError::HeldUp)) => {
-            return Err(nothing(app.clock.now().after(limits::LOOK_UP_AGAIN), error.to_string()));
+            return Err(nothing(acting.app.clock.now().after(limits::LOOK_UP_AGAIN), error.to_string()));
         }
+        Err(error @ ActingError::TooSoon { at, .. }) => return Err(nothing(at, error.to_string())),
         Err(ActingError::Call(failed)) => failed,
     };
-    let now = app.clock.now();
+    let now = acting.app.clock.now();
     match &failed {
-        CallError::Refused(Refusal::RateLimited { retry_after_s }) => {
-            let wait = retry_after_s.map_or(limits::SLACK_RETRY_AFTER, Duration::from_secs);
-            let until = now.after(wait.min(limits::SLACK_RETRY_AFTER_MAX));
-            if let Some(call) = &call
-                && let Err(error) = app.store.turn_limited(call, until, now).await
-            {
-                tracing::warn!(error = %chain(&error), "that Slack asked for patience could not be kept");
-            }
-            Err(nothing(until, failed.to_string()))
-        }
         CallError::Refused(Refusal::Error(word)) => match errors::class(word) {
             Some(Class::DeadToken) => Err(Unseen::DeadToken(word.clone())),
             Some(Class::Limited | Class::Unsure | Class::Later | Class::Renew) => {

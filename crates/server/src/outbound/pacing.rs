@@ -11,8 +11,8 @@ use tautline_core::{limits, pace};
 
 use super::refusal::{SlackShaped, limited};
 use crate::app::App;
-use crate::error::chain;
 use crate::installations::acting::Acting;
+use crate::installations::paced;
 
 /// Methods of which Slack counts what they show for the channel.
 const SHOWS: [&str; 3] = ["chat.postMessage", "chat.postEphemeral", "chat.meMessage"];
@@ -46,12 +46,7 @@ pub(super) async fn turn(
 /// Takes to heart that Slack asked for patience all the same.
 pub(super) async fn refused(app: &App, call: &Passing, headers: &HeaderMap) {
     let wait_s = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let wait =
-        wait_s.map_or(limits::SLACK_RETRY_AFTER, Duration::from_secs).min(limits::SLACK_RETRY_AFTER_MAX);
-    let now = app.clock.now();
-    if let Err(error) = app.store.turn_limited(call, now.after(wait), now).await {
-        tracing::warn!(error = %chain(&error), "that Slack asked for patience could not be kept");
-    }
+    paced::limited(app, call, wait_s.map(Duration::from_secs)).await;
 }
 
 /// The channel that a call names, wherever its content type has it.

@@ -61,6 +61,7 @@ pub(super) async fn by_email(acting: &Acting, email: &str) -> Result<String, Sen
     if let Some(user) = app.people.known(&hash, app.clock.now()) {
         return Ok(user);
     }
+    let acting = acting.paced(limits::LOOK_UP_WAIT);
     let found = acting.call::<Found>(|token| WebApiCall {
         method: "users.lookupByEmail",
         authorization: Authorization::Bearer(token),

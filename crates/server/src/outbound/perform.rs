@@ -129,7 +129,7 @@ async fn done(acting: &Acting, claimed: &Claimed, arguments: &Arguments) -> Send
 pub(super) fn not_done(error: ActingError) -> SendResult {
     let failed = match error {
         error @ ActingError::NoToken => return SendResult::Refused(error.to_string()),
-        error @ (ActingError::Renewing | ActingError::HeldUp) => {
+        error @ (ActingError::Renewing | ActingError::HeldUp | ActingError::TooSoon { .. }) => {
             return SendResult::NotReached(error.to_string());
         }
         ActingError::Store(error) => return unread(&error),

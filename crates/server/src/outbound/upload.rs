@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::StatusCode;
 use serde::Deserialize;
-use tautline_core::{InstallationId, TenantId};
+use tautline_core::{InstallationId, TenantId, limits};
 use tautline_slack::web_api::Authorization;
 use tautline_slack::{Refusal, WebApiCall};
 use url::Url;
@@ -29,13 +29,13 @@ pub(crate) async fn upload(
         upload_url: String,
         file_id: String,
     }
-    let acting = Acting::bot(app, tenant, installation);
+    let acting = Acting::bot(app, tenant, installation).paced(limits::PROXY_WAIT);
     let place = acting.call::<Place>(|token| WebApiCall {
         method: "files.getUploadURLExternal",
         authorization: Authorization::Bearer(token),
         form: vec![("filename", filename.to_owned()), ("length", length.to_string())],
     });
-    let place = place.await.map_err(refused)?.answer;
+    let place = place.await.map_err(|error| refused(app, error))?.answer;
     let url = Url::parse(&place.upload_url).ok().filter(|url| is_slacks_file(url, &app.settings.slack_url));
     let url = url.ok_or_else(|| not_taken("Slack named an upload address that is none of its own"))?;
     match app.slack.put_file(url, length, body).await {
@@ -50,9 +50,15 @@ fn not_taken(error: impl Into<String>) -> ApiError {
         .fix("send it again; nobody has seen anything of it")
 }
 
-fn refused(error: ActingError) -> ApiError {
+fn refused(app: &App, error: ActingError) -> ApiError {
     match error {
         ActingError::Store(error) => error.into(),
+        ActingError::TooSoon { at, .. } => {
+            let error = "this workspace's uploads have used up Slack's pace";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_soon", error)
+                .retry_after(at.since(app.clock.now()))
+                .fix("send it again after Retry-After")
+        }
         ActingError::Call(CallError::Refused(Refusal::Error(word))) => {
             let error =
                 ApiError::new(StatusCode::BAD_GATEWAY, "slack_refused", format!("Slack said {word:?}"));

@@ -303,6 +303,38 @@ async fn slack_is_given_the_time_it_asks_for() {
 }
 
 #[tokio::test]
+async fn what_is_asked_on_the_way_keeps_slacks_pace_as_well() {
+    let (slack, gateway, key) = scene().await;
+    let address = slack.address;
+    slack.stop_and_wait().await;
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
+    let receiver = Receiver::start(address.port(8081), Reply::Say(busy)).await;
+    let asked = |method: &str| {
+        let path = format!("/api/{method}");
+        receiver.received().iter().filter(|call| call.path == path).count()
+    };
+    for email in ["ada@acme-rockets.example", "bob@acme-rockets.example"] {
+        let id = accepted(&gateway, &key, json!({ "to": { "email": email }, "text": "x" })).await;
+        let waiting = eventually("an attempt", async || {
+            let (_, found) = gateway.get(&format!("{MESSAGES}/{id}"), &key).await;
+            (found["attempts"][0]["outcome"] == "not_reached").then_some(found)
+        })
+        .await;
+        assert_eq!(waiting["error"], "Slack's pace for users.lookupByEmail is used up");
+    }
+    assert_eq!(asked("users.lookupByEmail"), 1, "who is next does not ask in vain");
+    for _ in 0..2 {
+        let path = format!("{}/api/v1/integrations/slack/files?channel=C01&filename=a.txt", gateway.url);
+        let refused = http().post(path).bearer_auth(&key).body("a file").send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        let wait = refused.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap();
+        assert!((3500..3602).contains(&wait), "{wait}");
+        assert!(refused.text().await.unwrap().contains("too_soon"));
+    }
+    assert_eq!(asked("files.getUploadURLExternal"), 1);
+}
+
+#[tokio::test]
 async fn a_kill_while_slack_holds_its_answer_sends_nothing_twice() {
     let (slack, mut gateway, key) = scene().await;
     let address = slack.address;

@@ -134,13 +134,23 @@ pub trait Directory {
         limit: u32,
     ) -> StoreResult<Vec<Channel>>;
 
+    /// Those channels of these ids that are known, in any order.
+    async fn channels_by_id(
+        &self,
+        tenant: &TenantId,
+        installation: InstallationId,
+        ids: &[String],
+    ) -> StoreResult<Vec<Channel>>;
+
     /// One channel, by its id.
     async fn channel(
         &self,
         tenant: &TenantId,
         installation: InstallationId,
         id: &str,
-    ) -> StoreResult<Option<Channel>>;
+    ) -> StoreResult<Option<Channel>> {
+        Ok(self.channels_by_id(tenant, installation, &[id.to_owned()]).await?.pop())
+    }
 
     /// A channel as Slack just showed it. What it was dead of is over.
     async fn channel_keep(

@@ -71,14 +71,9 @@ async fn live(
     installation: InstallationId,
     route: &Route,
 ) -> StoreResult<Vec<String>> {
-    let mut live = Vec::new();
-    for channel in &route.channels {
-        let known = app.store.channel(tenant, installation, channel).await?;
-        if known.is_none_or(|known| known.dead.is_none()) {
-            live.push(channel.clone());
-        }
-    }
-    Ok(live)
+    let known = app.store.channels_by_id(tenant, installation, &route.channels).await?;
+    let is_dead = |id: &&String| known.iter().any(|known| known.id == **id && known.dead.is_some());
+    Ok(route.channels.iter().filter(|id| !is_dead(id)).cloned().collect())
 }
 
 /// What Slack says of a channel, whatever is posted there and whoever is to see it.

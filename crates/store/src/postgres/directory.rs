@@ -133,20 +133,20 @@ impl Directory for PostgresStore {
         tx.finish(found).await
     }
 
-    async fn channel(
+    async fn channels_by_id(
         &self,
         tenant: &TenantId,
         installation: InstallationId,
-        id: &str,
-    ) -> StoreResult<Option<Channel>> {
+        ids: &[String],
+    ) -> StoreResult<Vec<Channel>> {
         let mut tx = self.database.read().await?;
         let found = sql("SELECT channel, name, is_private, is_member, dead FROM channels
-             WHERE installation_id = $1 AND channel = $2
+             WHERE installation_id = $1 AND channel = ANY($2)
                AND EXISTS (SELECT FROM installations WHERE id = $1 AND tenant_id = $3)")
         .bind(value::uuid(installation.as_bytes()))
-        .bind(value::text(id))
+        .bind(ids.iter().map(|id| value::text(id)).collect::<Vec<_>>())
         .bind(tenant.to_string());
-        let found = tx.maybe(found, read).await?;
+        let found = tx.all(found, read).await?;
         tx.finish(found).await
     }
 

@@ -90,23 +90,28 @@ impl Directory for SqliteStore {
         found.await
     }
 
-    async fn channel(
+    async fn channels_by_id(
         &self,
         tenant: &TenantId,
         installation: InstallationId,
-        id: &str,
-    ) -> StoreResult<Option<Channel>> {
-        let (tenant, id) = (tenant.clone(), id.to_owned());
+        ids: &[String],
+    ) -> StoreResult<Vec<Channel>> {
+        let (tenant, ids) = (tenant.clone(), ids.to_vec());
         let found = self.lookups.read(move |connection| {
-            let found = connection
-                .prepare_cached(
-                    "SELECT channel, name, is_private, is_member, dead FROM channels
-                     WHERE installation_id = ?1 AND channel = ?2
-                       AND EXISTS (SELECT 1 FROM installations WHERE id = ?1 AND tenant_id = ?3)",
-                )?
-                .query_row(params![installation.as_bytes(), id, tenant.as_str()], read)
-                .optional()?;
-            Ok(found)
+            let mut by_id = connection.prepare_cached(
+                "SELECT channel, name, is_private, is_member, dead FROM channels
+                 WHERE installation_id = ?1 AND channel = ?2
+                   AND EXISTS (SELECT 1 FROM installations WHERE id = ?1 AND tenant_id = ?3)",
+            )?;
+            let mut known = Vec::new();
+            for id in &ids {
+                known.extend(
+                    by_id
+                        .query_row(params![installation.as_bytes(), id, tenant.as_str()], read)
+                        .optional()?,
+                );
+            }
+            Ok(known)
         });
         found.await
     }

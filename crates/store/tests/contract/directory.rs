@@ -68,6 +68,10 @@ pub async fn channels_are_found_by_what_their_names_hold(scene: &Scene) {
     let theirs = scene.store.channels(&scene.globex, installation, "", 10).await.unwrap();
     assert_eq!(theirs, [], "another tenant's");
     assert_eq!(scene.store.channel(&scene.globex, installation, "C1").await.unwrap(), None);
+    let ids = ["C9", "C2", "C1"].map(str::to_owned);
+    let mut known = scene.store.channels_by_id(&scene.acme, installation, &ids).await.unwrap();
+    known.sort_by(|one, other| one.id.cmp(&other.id));
+    assert_eq!(known.iter().map(|known| known.id.as_str()).collect::<Vec<_>>(), ["C1", "C2"], "as asked");
     scene.store.channel_keep(&scene.globex, installation, &channel("C1", "stolen")).await.unwrap();
     scene.store.channel_forget(&scene.globex, installation, "C2").await.unwrap();
     assert_eq!(named(scene, installation, "deploys").await, ["deploys", "web-deploys"]);

@@ -7,7 +7,7 @@ use axum::extract::State;
 use tautline_core::access::Scope;
 
 use super::Where;
-use super::view::{RouteBody, body};
+use super::view::{RouteBody, shown};
 use crate::app::App;
 use crate::auth::ForTenant;
 use crate::error::{ApiPath, ApiQuery, ApiResult, ErrorBody};
@@ -33,5 +33,5 @@ pub(crate) async fn get(
     let (_, tenant) = caller.may(Scope::Read)?;
     let found = super::of(&app, &tenant, &at).await?;
     let route = super::known(&app, &tenant, &found, &name).await?;
-    Ok(Json(body(&app, &tenant, &found, route).await?))
+    Ok(Json(shown(&app, &tenant, &found, route).await?))
 }

@@ -9,7 +9,7 @@ use tautline_core::access::Scope;
 use utoipa::ToSchema;
 
 use super::Where;
-use super::view::{RouteBody, body};
+use super::view::{RouteBody, bodies};
 use crate::app::App;
 use crate::auth::ForTenant;
 use crate::error::{ApiQuery, ApiResult, ErrorBody};
@@ -39,9 +39,6 @@ pub(crate) async fn list(
 ) -> ApiResult<Json<RoutesBody>> {
     let (_, tenant) = caller.may(Scope::Read)?;
     let found = super::of(&app, &tenant, &at).await?;
-    let mut routes = Vec::new();
-    for route in app.store.routes(&tenant, &place(&found)).await? {
-        routes.push(body(&app, &tenant, &found, route).await?);
-    }
-    Ok(Json(RoutesBody { routes }))
+    let routes = app.store.routes(&tenant, &place(&found)).await?;
+    Ok(Json(RoutesBody { routes: bodies(&app, &tenant, &found, routes).await? }))
 }

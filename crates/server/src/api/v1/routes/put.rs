@@ -13,7 +13,7 @@ use tautline_core::route::Route;
 use utoipa::ToSchema;
 
 use super::Where;
-use super::view::{RouteBody, body};
+use super::view::{RouteBody, shown};
 use crate::api::v1::creating::Creating;
 use crate::app::App;
 use crate::audit;
@@ -80,5 +80,5 @@ pub(crate) async fn put(
     }
     let subject = format!("{} {}", route.place, route.name);
     audit::note(&app, &tenant, caller.name, AuditAction::RouteChanged, subject).await;
-    Ok(Json(body(&app, &tenant, &found, route).await?))
+    Ok(Json(shown(&app, &tenant, &found, route).await?))
 }

@@ -1,6 +1,9 @@
 //! How a route is shown.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
+use tautline_core::channel::Channel;
 use tautline_core::installation::Installation;
 use tautline_core::route::Route;
 use tautline_core::{StoreResult, TenantId};
@@ -34,28 +37,46 @@ pub(crate) struct RouteChannel {
     fix: Option<&'static str>,
 }
 
-pub(super) async fn body(
+/// Routes of one workspace, with what is known of their channels.
+pub(super) async fn bodies(
+    app: &App,
+    tenant: &TenantId,
+    installation: &Installation,
+    routes: Vec<Route>,
+) -> StoreResult<Vec<RouteBody>> {
+    let ids = routes.iter().flat_map(|route| route.channels.clone()).collect::<Vec<_>>();
+    let known = app.store.channels_by_id(tenant, installation.id, &ids).await?;
+    let known = known.into_iter().map(|channel| (channel.id.clone(), channel)).collect();
+    Ok(routes.into_iter().map(|route| body(route, &known)).collect())
+}
+
+/// One route, likewise.
+pub(super) async fn shown(
     app: &App,
     tenant: &TenantId,
     installation: &Installation,
     route: Route,
 ) -> StoreResult<RouteBody> {
-    let mut channels = Vec::new();
-    for id in route.channels {
-        let known = app.store.channel(tenant, installation.id, &id).await?;
-        let error = known.as_ref().and_then(|known| known.dead.clone());
-        channels.push(RouteChannel {
-            name: known.map(|known| known.name).filter(|name| !name.is_empty()),
+    let mut one = bodies(app, tenant, installation, vec![route]).await?;
+    Ok(one.remove(0))
+}
+
+fn body(route: Route, known: &HashMap<String, Channel>) -> RouteBody {
+    let channel = |id: String| {
+        let known = known.get(&id);
+        let error = known.and_then(|known| known.dead.clone());
+        RouteChannel {
+            name: known.map(|known| known.name.clone()).filter(|name| !name.is_empty()),
             fix: error.as_deref().and_then(remedy),
             error,
             id,
-        });
-    }
-    Ok(RouteBody {
+        }
+    };
+    RouteBody {
         name: route.name,
         team_id: route.place,
         enabled: route.is_enabled,
-        channels,
+        channels: route.channels.into_iter().map(channel).collect(),
         updated_at: route.updated_at.to_string(),
-    })
+    }
 }

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::installation::Installation;
 use tautline_core::operation::{OnUncertain, Operation};
 use tautline_core::outbox::{Message, MessageState, NewMessage, Queued};
 use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
@@ -11,7 +10,7 @@ use tautline_slack::outgoing::Arguments;
 use super::check::check;
 use super::people;
 use super::routing::{Routed, routed};
-use super::workspace::{Meant, meant};
+use super::workspace::{granted, installation, through};
 use crate::api::v1::creating::conflict;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
@@ -87,15 +86,14 @@ pub(crate) async fn accept(
         _ => None,
     };
     let installation = match &about {
-        Some(about) => through(app, tenant, about.installation).await?,
+        Some(about) => through(app, tenant, about.installation, wish.operation).await?,
         None => installation(app, tenant, wish.place.as_deref(), wish.operation).await?,
     };
-    granted(&installation, wish.operation.scope())?;
     if matches!(wish.to, Address::Email(_)) {
         granted(&installation, "users:read.email")?;
     }
     let Address::Route(happened) = &wish.to else {
-        let id = queue(app, tenant, installation.id, wish, about.as_ref(), once).await?;
+        let id = put(app, tenant, installation.id, wish, about.as_ref(), once).await?;
         return Ok((id, Vec::new()));
     };
     let Routed { route, channels } = routed(app, tenant, &installation, happened).await?;
@@ -104,7 +102,7 @@ pub(crate) async fn accept(
     for (nth, channel) in channels.into_iter().enumerate().rev() {
         let wish = Wish { to: Address::Channel(channel), route: Some(route.clone()), ..wish.clone() };
         let once = if nth == 0 { once.clone() } else { nth_of(once.as_ref(), nth) };
-        ids.push(queue(app, tenant, installation.id, wish, None, once).await?);
+        ids.push(put(app, tenant, installation.id, wish, None, once).await?);
     }
     ids.reverse();
     let also = ids.split_off(1);
@@ -123,24 +121,19 @@ pub(crate) async fn before(app: &App, once: Option<&IdempotencyKey>) -> ApiResul
     before.map(|before| accepted(before, None)).transpose()
 }
 
-/// The installation of a tenant's workspace, if it has granted what is to be done.
-pub(crate) async fn installation(
-    app: &App,
-    tenant: &TenantId,
-    place: Option<&str>,
-    operation: Operation,
-) -> ApiResult<Installation> {
-    match meant(app, tenant, place).await? {
-        Meant::This(installation) => {
-            granted(&installation, operation.scope())?;
-            Ok(*installation)
-        }
-        refused => Err(no_workspace(app, tenant, &refused)),
-    }
-}
-
 /// Accepts a message for one installation.
 pub(crate) async fn queue(
+    app: &App,
+    tenant: &TenantId,
+    installation: InstallationId,
+    wish: Wish,
+    once: Option<IdempotencyKey>,
+) -> ApiResult<MessageId> {
+    check(app, &wish)?;
+    put(app, tenant, installation, wish, None, once).await
+}
+
+async fn put(
     app: &App,
     tenant: &TenantId,
     installation: InstallationId,
@@ -148,7 +141,6 @@ pub(crate) async fn queue(
     about: Option<&Message>,
     once: Option<IdempotencyKey>,
 ) -> ApiResult<MessageId> {
-    check(app, &wish)?;
     let now = app.clock.now();
     let mut arguments = wish.arguments;
     let channel = match (&wish.to, about) {
@@ -232,46 +224,4 @@ pub(crate) async fn known(app: &App, tenant: &TenantId, id: MessageId) -> ApiRes
 pub(crate) fn unknown(what: &str) -> ApiError {
     ApiError::not_found("message_unknown", format!("there is no message {what:?}"))
         .fix("GET /api/v1/integrations/slack/messages lists this tenant's messages")
-}
-
-async fn through(app: &App, tenant: &TenantId, id: InstallationId) -> ApiResult<Installation> {
-    app.store.installation(tenant, id).await?.ok_or_else(|| {
-        let error = "the workspace that the message is in is no longer connected";
-        ApiError::new(http::StatusCode::CONFLICT, "not_connected", error)
-            .fix("connect it: POST /api/v1/integrations/slack/connect-links makes a link")
-    })
-}
-
-/// Slack would say `missing_scope`, but not to whoever sends this. (Of a token that was set by hand the scopes may not be known.)
-fn granted(installation: &Installation, scope: &str) -> ApiResult<()> {
-    let scopes = &installation.facts.scopes;
-    if scopes.is_empty() || scopes.iter().any(|granted| granted == scope) {
-        return Ok(());
-    }
-    let error = format!("this workspace has not granted the scope {scope}");
-    Err(ApiError::new(http::StatusCode::CONFLICT, "missing_scope", error)
-        .fix(format!("add {scope} to SLACK_BOT_SCOPES, and have the workspace connected again")))
-}
-
-fn no_workspace(app: &App, tenant: &TenantId, meant: &Meant) -> ApiError {
-    match meant {
-        Meant::Several => ApiError::bad_request("team_required", "this tenant has several workspaces")
-            .fix("name one as team_id; GET /api/v1/integrations/slack/installations lists them"),
-        Meant::Unknown => ApiError::not_found("team_unknown", "this tenant has not connected that workspace")
-            .fix("GET /api/v1/integrations/slack/installations lists those that are"),
-        Meant::None if tenant.is_home() && app.settings.bot_token.is_some() => ApiError::new(
-            http::StatusCode::SERVICE_UNAVAILABLE,
-            "not_connected",
-            "Slack has not told yet whose SLACK_BOT_TOKEN is",
-        )
-        .fix(
-            "send it again in a moment; the gateway goes on asking, and its log says what stands in the way",
-        ),
-        _ => ApiError::new(
-            http::StatusCode::CONFLICT,
-            "not_connected",
-            "this tenant has connected no workspace yet",
-        )
-        .fix("connect one: POST /api/v1/integrations/slack/connect-links makes a link"),
-    }
 }

@@ -84,7 +84,7 @@ impl SlackCalls {
         arguments.remove("channel");
         // A person did something and waits.
         let wish = Wish { is_urgent: true, ..Wish::post(channel, arguments) };
-        let queued = accept::queue(&self.app, tenant, installation, wish, None, Some(once)).await;
+        let queued = accept::queue(&self.app, tenant, installation, wish, Some(once)).await;
         queued.map_err(|error| SlackCallError(error.text().to_owned()))
     }
 

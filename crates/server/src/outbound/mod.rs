@@ -18,7 +18,7 @@ pub(crate) mod routing;
 mod sender;
 mod standing;
 pub(crate) mod upload;
-mod workspace;
+pub(crate) mod workspace;
 
 pub use calls::{SlackCallError, SlackCalls};
 pub(crate) use people::People;

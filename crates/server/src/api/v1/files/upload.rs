@@ -21,8 +21,9 @@ use crate::api::v1::creating::key_in;
 use crate::app::App;
 use crate::auth::ForTenant;
 use crate::error::{ApiError, ApiQuery, ApiResult, ErrorBody};
-use crate::outbound::accept::{Address, Wish, accept, before, installation};
+use crate::outbound::accept::{Address, Wish, accept, before};
 use crate::outbound::upload::upload;
+use crate::outbound::workspace::installation;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

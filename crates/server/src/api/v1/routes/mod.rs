@@ -16,8 +16,8 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::outbound::accept::installation;
 use crate::outbound::routing::place;
+use crate::outbound::workspace::installation;
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -50,7 +50,7 @@ pub(crate) async fn test(
     for channel in route.channels {
         let words = Arguments::from_iter([("text".to_owned(), text.clone().into())]);
         let wish = Wish { route: Some(name.clone()), ..Wish::post(Address::Channel(channel), words) };
-        messages.push(queue(&app, &tenant, found.id, wish, None, None).await?);
+        messages.push(queue(&app, &tenant, found.id, wish, None).await?);
     }
     Ok((StatusCode::ACCEPTED, Json(Tested { messages })))
 }

@@ -28,6 +28,7 @@ pub mod route;
 pub mod schedule;
 pub mod sending;
 pub mod session;
+pub mod settlement;
 pub mod standing;
 pub mod turns;
 

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use tautline_core::delivery::{Finished, Reap};
-use tautline_core::outbox::{Claim, Claimed, Settlement};
+use tautline_core::outbox::{Claim, Claimed};
 use tautline_core::sending::{self, SendAttempt, SendResult};
+use tautline_core::settlement::Settlement;
 use tautline_core::{StoreResult, Timestamp, limits};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sqlx::Row as _;
+use sqlx::postgres::PgRow;
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::outbox::{self, NewMessage, Queued};
+use tautline_core::outbox::{self, NewMessage, Place, Queued};
 use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
 
 use super::clock::DatabaseClock;
@@ -37,8 +39,7 @@ pub(super) fn queued(before: Before) -> Queued {
 /// Where a message goes.
 struct Placed<'m> {
     all: &'m Enqueue,
-    lane: String,
-    is_urgent: bool,
+    place: Place,
 }
 
 impl Together for Enqueuing {
@@ -59,9 +60,10 @@ impl Together for Enqueuing {
         let now = placed.iter().map(|one| one.all.new.accepted_at).max().unwrap_or_default();
         // The lanes first: their rows are held until the commit, so that the order of the numbers is that of the commits.
         let joins = placed.iter().map(|one| Joining {
-            lane: Some((one.all.new.installation, one.lane.clone())).filter(|(_, lane)| !lane.is_empty()),
+            lane: Some((one.all.new.installation, one.place.lane.clone()))
+                .filter(|(_, lane)| !lane.is_empty()),
             tenant: &one.all.new.tenant,
-            is_urgent: one.is_urgent,
+            is_urgent: one.place.is_urgent,
             counts: true,
         });
         lanes::join(tx, &self.clock, &joins.collect::<Vec<_>>(), now).await?;
@@ -88,8 +90,8 @@ impl Enqueuing {
             return Ok(before.map_or(Queued::Full, queued));
         }
         let about = match &one.new.about {
-            Some(about) => match lane_of(tx, &one.new, *about).await? {
-                Some(found) => Some(found),
+            Some(about) => match place_of(tx, &one.new.tenant, *about).await? {
+                Some(place) => Some(place),
                 None => return Ok(Queued::Unknown),
             },
             None => None,
@@ -100,16 +102,13 @@ impl Enqueuing {
             return Ok(queued(before));
         }
         *of_tenant += 1;
-        let spelled = outbox::lane(&one.new.channel);
-        let (lane, is_urgent) = match about {
-            Some((lane, is_urgent)) if !lane.is_empty() => (lane, is_urgent),
-            None if one.new.starts_at.is_some() => (String::new(), false),
-            _ => {
-                let known = names.get(&(one.new.installation, spelled.to_owned()));
-                (known.map_or(spelled, String::as_str).to_owned(), one.new.is_urgent)
-            }
+        let in_its_channel = || {
+            let spelled = outbox::lane(&one.new.channel);
+            let known = names.get(&(one.new.installation, spelled.to_owned()));
+            let lane = known.map_or(spelled, String::as_str).to_owned();
+            Place { lane, is_urgent: one.new.is_urgent }
         };
-        placed.push(Placed { all: one, lane, is_urgent });
+        placed.push(Placed { all: one, place: one.new.place(about).unwrap_or_else(in_its_channel) });
         Ok(Queued::Now)
     }
 }
@@ -143,12 +142,14 @@ async fn names(tx: &mut Tx, all: &[Arc<Enqueue>]) -> Work<HashMap<Lane, String>>
     Ok(found.await?.into_iter().collect())
 }
 
-/// The lane of the message that a message is about, and whether that answers a person.
-async fn lane_of(tx: &mut Tx, new: &NewMessage, about: MessageId) -> Work<Option<(String, bool)>> {
+async fn place_of(tx: &mut Tx, tenant: &TenantId, message: MessageId) -> Work<Option<Place>> {
     let found = sql("SELECT lane, rank = 0 AS is_urgent FROM messages WHERE id = $1 AND tenant_id = $2")
-        .bind(value::uuid(about.as_bytes()))
-        .bind(new.tenant.to_string());
-    tx.maybe(found, |row| Ok((value::read_text(row, "lane")?, sqlx::Row::try_get(row, "is_urgent")?))).await
+        .bind(value::uuid(message.as_bytes()))
+        .bind(tenant.to_string());
+    let read = |row: &PgRow| {
+        Ok(Place { lane: value::read_text(row, "lane")?, is_urgent: row.try_get("is_urgent")? })
+    };
+    tx.maybe(found, read).await
 }
 
 fn insert(placed: &[Placed<'_>]) -> Sql {
@@ -172,8 +173,8 @@ fn insert(placed: &[Placed<'_>]) -> Sql {
     .bind(column!(one => one.all.new.operation.as_str()))
     .bind(column!(one => one.all.new.about.map(|about| value::uuid(about.as_bytes()))))
     .bind(column!(one => value::text(&one.all.new.channel)))
-    .bind(column!(one => value::text(&one.lane)))
-    .bind(column!(one => i64::from(!one.is_urgent)))
+    .bind(column!(one => value::text(&one.place.lane)))
+    .bind(column!(one => i64::from(!one.place.is_urgent)))
     .bind(column!(one => one.all.new.accepted_at.as_micros()))
     .bind(column!(one => one.all.new.expires_at.as_micros()))
     .bind(column!(one => one.all.new.starts_at.map(Timestamp::as_micros)))

@@ -9,9 +9,10 @@ use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::operation::Operation;
 use tautline_core::outbox::{
     Change, Changed, Claim, Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Passing,
-    Posted, Queued, Settlement, Turn,
+    Posted, Queued, Turn,
 };
 use tautline_core::sending::{SendAttempt, SendOutcome};
+use tautline_core::settlement::Settlement;
 use tautline_core::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp, limits};
 
 use super::clock::DatabaseClock;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use tautline_core::Timestamp;
 use tautline_core::delivery::Finished;
-use tautline_core::outbox::{Claimed, MessageState, Settlement};
+use tautline_core::outbox::{Claimed, MessageState};
 use tautline_core::sending::{SendAttempt, SendNext};
+use tautline_core::settlement::Settlement;
 
 use super::clock::DatabaseClock;
 use super::database::{Sql, Tx, sql};

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgRow;
 use tautline_core::delivery::Reap;
-use tautline_core::outbox::Settlement;
+use tautline_core::settlement::Settlement;
 use tautline_core::{InstallationId, StoreResult, TenantId, Timestamp};
 
 use super::claim::{claimed_columns, read};

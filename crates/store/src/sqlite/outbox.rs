@@ -10,9 +10,10 @@ use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::operation::Operation;
 use tautline_core::outbox::{
     Change, Changed, Claim, Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Passing,
-    Posted, Queued, Settlement, Turn,
+    Place, Posted, Queued, Turn,
 };
 use tautline_core::sending::{SendAttempt, SendOutcome};
+use tautline_core::settlement::Settlement;
 use tautline_core::{InstallationId, MessageId, Page, PageRequest, StoreResult, TenantId, Timestamp, limits};
 
 use super::failure::Work;
@@ -228,22 +229,18 @@ fn before(connection: &Connection, key: &IdempotencyKey) -> rusqlite::Result<Opt
 
 /// Makes a message durable and puts it into its lane, if it is to go out at once. False: what it is about is not there.
 fn put(connection: &Connection, new: &NewMessage, sealed: &[u8]) -> rusqlite::Result<bool> {
-    let (lane, is_urgent) = match &new.about {
-        Some(about) => {
-            let found = connection
-                .prepare_cached("SELECT lane, rank FROM messages WHERE id = ? AND tenant_id = ?")?
-                .query_row(params![about.as_bytes(), new.tenant.as_str()], |row| {
-                    Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)? == 0))
-                })
-                .optional()?;
-            match found {
-                Some((lane, is_urgent)) if !lane.is_empty() => (lane, is_urgent),
-                Some(_) => (lanes::of(connection, new.installation, &new.channel)?, new.is_urgent),
-                None => return Ok(false),
-            }
+    let about = match new.about {
+        Some(about) => match place_of(connection, &new.tenant, about)? {
+            Some(place) => Some(place),
+            None => return Ok(false),
+        },
+        None => None,
+    };
+    let Place { lane, is_urgent } = match new.place(about) {
+        Some(place) => place,
+        None => {
+            Place { lane: lanes::of(connection, new.installation, &new.channel)?, is_urgent: new.is_urgent }
         }
-        None if new.starts_at.is_some() => (String::new(), false),
-        None => (lanes::of(connection, new.installation, &new.channel)?, new.is_urgent),
     };
     insert(connection, new, &lane, is_urgent, sealed)?;
     turns::count_one(connection, &new.tenant)?;
@@ -251,6 +248,19 @@ fn put(connection: &Connection, new: &NewMessage, sealed: &[u8]) -> rusqlite::Re
         lanes::join(connection, new.installation, &lane, &new.tenant, is_urgent, new.accepted_at)?;
     }
     Ok(true)
+}
+
+fn place_of(
+    connection: &Connection,
+    tenant: &TenantId,
+    message: MessageId,
+) -> rusqlite::Result<Option<Place>> {
+    connection
+        .prepare_cached("SELECT lane, rank FROM messages WHERE id = ? AND tenant_id = ?")?
+        .query_row(params![message.as_bytes(), tenant.as_str()], |row| {
+            Ok(Place { lane: row.get(0)?, is_urgent: row.get::<_, u32>(1)? == 0 })
+        })
+        .optional()
 }
 
 fn insert(

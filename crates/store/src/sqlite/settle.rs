@@ -3,8 +3,9 @@
 use rusqlite::{Connection, params};
 use tautline_core::Timestamp;
 use tautline_core::delivery::Finished;
-use tautline_core::outbox::{Claimed, MessageState, Settlement};
+use tautline_core::outbox::{Claimed, MessageState};
 use tautline_core::sending::{SendAttempt, SendNext};
+use tautline_core::settlement::Settlement;
 
 use super::lanes::{self, Free, count, free};
 use super::paces;

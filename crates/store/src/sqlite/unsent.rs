@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 use tautline_core::delivery::Reap;
-use tautline_core::outbox::Settlement;
+use tautline_core::settlement::Settlement;
 use tautline_core::{InstallationId, TenantId, Timestamp};
 
 use super::claim::{claimed_columns, read};

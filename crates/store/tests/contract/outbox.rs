@@ -5,10 +5,11 @@ use std::time::Duration;
 use tautline_core::delivery::{Finished, Reap};
 use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::outbox::{
-    Claim, Claimed, Message, MessageFilter, MessageState, NewMessage, Posted, Queued, Settlement,
+    Claim, Claimed, Message, MessageFilter, MessageState, NewMessage, Posted, Queued,
 };
 use tautline_core::pace::Paces;
 use tautline_core::sending::{SendAttempt, SendNext, SendOutcome};
+use tautline_core::settlement::Settlement;
 use tautline_core::{InstallationId, MessageId, SystemRng, TenantId, Timestamp, limits};
 
 use crate::scene::{NOW, Scene, later, page};

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use tautline_core::outbox::{Claim, Claimed, Passing, Settlement, Turn};
+use tautline_core::outbox::{Claim, Claimed, Passing, Turn};
 use tautline_core::pace::{POSTS, Paces, Rule};
 use tautline_core::sending::SendNext;
+use tautline_core::settlement::Settlement;
 
 use crate::outbox::{INSTALLATION, accept, claim, claiming, is_due, settlement};
 use crate::scene::{Scene, later};

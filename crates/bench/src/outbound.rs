@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
-use tautline_testing::Cluster;
+use tautline_testing::{Cluster, Database};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
@@ -172,64 +173,100 @@ fn sdk(options: &Options) -> Result<f64> {
     }))
 }
 
-fn measure(options: &Options, cluster: &Cluster, line: &mut Line) -> Result<()> {
-    let dir = tempfile::tempdir_in(&options.ground)?;
-    let (path, database) = (dir.path().join("tautline.db"), cluster.database());
-    let store = if line.on_postgres { Store::Postgres(&database) } else { Store::Sqlite(&path) };
-    let endpoint = silent_endpoint()?;
-    let slow = [("TAUTLINE_CHANNEL_PACE_MS", "600000")];
-    let fast = [("TAUTLINE_WORKSPACE_POSTS_PER_MINUTE", "6000000")];
-    let start = |more: &[(&str, &str)], slack: u16| {
+/// A store of its own, where servers come and go.
+struct Site<'o> {
+    options: &'o Options,
+    dir: TempDir,
+    path: PathBuf,
+    database: Option<Database>,
+    endpoint: u16,
+}
+
+impl<'o> Site<'o> {
+    fn new(options: &'o Options, cluster: &Cluster, on_postgres: bool) -> Result<Self> {
+        let dir = tempfile::tempdir_in(&options.ground)?;
+        let path = dir.path().join("tautline.db");
+        let database = on_postgres.then(|| cluster.database());
+        Ok(Self { options, dir, path, database, endpoint: silent_endpoint()? })
+    }
+
+    fn store(&self) -> Store<'_> {
+        self.database.as_ref().map_or(Store::Sqlite(&self.path), Store::Postgres)
+    }
+
+    /// Starts a server whose Slack is at this port.
+    fn start(&self, slack: u16, more: &[(&str, &str)]) -> Result<Server> {
         let slack = format!("http://127.0.0.1:{slack}");
         let more = more.iter().copied().chain([("TAUTLINE_SLACK_URL", slack.as_str())]).collect::<Vec<_>>();
-        Server::tautline_with(&options.tautline, &store, dir.path(), endpoint, &more)
-    };
+        Server::tautline_with(&self.options.tautline, &self.store(), self.dir.path(), self.endpoint, &more)
+    }
+
+    fn seconds(&self) -> Duration {
+        Duration::from_secs(self.options.seconds)
+    }
+}
+
+/// Lanes rest, so that accepting is all there is to do.
+const SLOW: [(&str, &str); 1] = [("TAUTLINE_CHANNEL_PACE_MS", "600000")];
+/// No workspace is held back; its lanes are.
+const FAST: [(&str, &str); 1] = [("TAUTLINE_WORKSPACE_POSTS_PER_MINUTE", "6000000")];
+
+/// Each in a store of its own: what one has left undone must not be at work in the next.
+fn measure(options: &Options, cluster: &Cluster, line: &mut Line) -> Result<()> {
+    let site = || Site::new(options, cluster, line.on_postgres);
+    let (accepting, sending, behind) = (site()?, site()?, site()?);
     runtime()?.block_on(LocalSet::new().run_until(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (slack, port) = (Slack::new(Some(PACE.mul_f64(0.99))), listener.local_addr()?.port());
         tokio::task::spawn_local(slack.clone().serve(listener));
-
-        // Its lanes rest, so that accepting is all there is to do.
-        let server = start(&slow, port)?;
-        let keys = [Key::of(server.port, 0).await?, Key::of(server.port, 1).await?];
-        let rate = Duration::from_secs(options.seconds);
-        line.accepted.add(accept(server.port, &keys[0], rate).await?);
-        server.stop()?;
-
-        let server = start(&fast, port)?;
-        // What waits by now goes out meanwhile; it is another tenant's, and none of these lanes.
-        slack.forget();
-        let own = Key { name: "own", ..keys[1].clone() };
-        line.alone_ms.add(delays(server.port, &own, &slack).await?);
-        let (sent, least_gap) =
-            send(if line.on_postgres { POSTGRES_LANES } else { LANES }, server.port, &keys[1], &slack)
-                .await?;
-        line.sent.add(sent);
-        line.least_gap_ms.add(least_gap.as_secs_f64() * 1000.0);
-        slack.forget();
-        flood(server.port, &keys[0], LANES * 5, LANES).await?;
-        line.beside_flood_ms.add(delays(server.port, &own, &slack).await?);
-        line.memory_mib.add(server.memory_mib()?.1 as f64);
-        slack.forget();
-        let like = Key { name: "like", ..keys[1].clone() };
-        line.like_sdk_s.add(like_sdk(server.port, &like, &slack).await?);
-        server.stop()?;
-
-        match &store {
-            Store::Sqlite(path) => messages_sqlite(path, options.waiting)?,
-            Store::Postgres(database) => messages_postgres(database, options.waiting),
-        }
-        let server = start(&slow, port)?;
-        line.accepted_behind.add(accept(server.port, &keys[1], rate).await?);
-        line.memory_behind_mib.add(server.memory_mib()?.1 as f64);
-        server.stop()
+        accepted(&accepting, port, line).await?;
+        sent(&sending, port, &slack, line).await?;
+        accepted_behind(&behind, port, line).await
     }))?;
-    let server = Server::tautline(&options.tautline, &store, dir.path(), endpoint)?;
-    line.inbound.add(closed_loop(
-        &Load::on(server.port),
-        Duration::from_secs(1),
-        Duration::from_secs(options.seconds),
-    )?);
+    let server =
+        Server::tautline(&options.tautline, &accepting.store(), accepting.dir.path(), accepting.endpoint)?;
+    line.inbound.add(closed_loop(&Load::on(server.port), Duration::from_secs(1), accepting.seconds())?);
+    server.stop()
+}
+
+async fn accepted(site: &Site<'_>, slack: u16, line: &mut Line) -> Result<()> {
+    let server = site.start(slack, &SLOW)?;
+    let key = Key::of(server.port, 0).await?;
+    line.accepted.add(accept(server.port, &key, site.seconds()).await?);
+    server.stop()
+}
+
+async fn sent(site: &Site<'_>, port: u16, slack: &Slack, line: &mut Line) -> Result<()> {
+    let server = site.start(port, &FAST)?;
+    let keys = [Key::of(server.port, 0).await?, Key::of(server.port, 1).await?];
+    let own = Key { name: "own", ..keys[1].clone() };
+    line.alone_ms.add(delays(server.port, &own, slack).await?);
+    let lanes = if line.on_postgres { POSTGRES_LANES } else { LANES };
+    let (sent, least_gap) = send(lanes, server.port, &keys[1], slack).await?;
+    line.sent.add(sent);
+    line.least_gap_ms.add(least_gap.as_secs_f64() * 1000.0);
+    slack.forget();
+    let like = Key { name: "like", ..keys[1].clone() };
+    line.like_sdk_s.add(like_sdk(server.port, &like, slack).await?);
+    slack.forget();
+    flood(server.port, &keys[0], LANES * 5, LANES).await?;
+    line.beside_flood_ms.add(delays(server.port, &own, slack).await?);
+    line.memory_mib.add(server.memory_mib()?.1 as f64);
+    server.stop()
+}
+
+async fn accepted_behind(site: &Site<'_>, slack: u16, line: &mut Line) -> Result<()> {
+    // Whose messages wait must be there first.
+    let server = site.start(slack, &SLOW)?;
+    let keys = [Key::of(server.port, 0).await?, Key::of(server.port, 1).await?];
+    server.stop()?;
+    match site.store() {
+        Store::Sqlite(path) => messages_sqlite(path, site.options.waiting)?,
+        Store::Postgres(database) => messages_postgres(database, site.options.waiting),
+    }
+    let server = site.start(slack, &SLOW)?;
+    line.accepted_behind.add(accept(server.port, &keys[1], site.seconds()).await?);
+    line.memory_behind_mib.add(server.memory_mib()?.1 as f64);
     server.stop()
 }
 

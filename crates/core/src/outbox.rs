@@ -362,6 +362,10 @@ pub trait Outbox {
     /// moves nothing; but what Slack surely said still makes an uncertain message certain.
     async fn message_settle(&self, claimed: &Claimed, settlement: Settlement) -> StoreResult<Finished>;
 
+    /// Puts on record of a message that it may stand in Slack twice, before it is sent without knowing: who sends it may die.
+    /// False: it is somebody else's to send by now.
+    async fn message_mark(&self, claimed: &Claimed) -> StoreResult<bool>;
+
     /// Whether it is known of a message of Slack's that it is another row's than this.
     async fn message_is_anothers(&self, claimed: &Claimed, posted: &Posted) -> StoreResult<bool>;
 

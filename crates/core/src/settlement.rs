@@ -19,8 +19,6 @@ pub struct Settlement {
     pub next: SendNext,
     /// Slack asked for patience until then.
     pub limited_until: Option<Timestamp>,
-    /// It was sent again although it may be there already.
-    pub is_possible_duplicate: bool,
     /// How fast the channel takes messages.
     pub pace: Rule,
 }
@@ -44,15 +42,7 @@ impl Settlement {
             error: SendResult::Interrupted.error(),
         };
         let pace = Paces::default().channel;
-        Self {
-            attempt,
-            ended_at: now,
-            posted: None,
-            next,
-            limited_until: None,
-            is_possible_duplicate: false,
-            pace,
-        }
+        Self { attempt, ended_at: now, posted: None, next, limited_until: None, pace }
     }
 
     /// Where the message stands afterwards.

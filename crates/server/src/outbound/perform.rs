@@ -21,59 +21,55 @@ use crate::egress::CallError;
 use crate::error::chain;
 use crate::installations::acting::{Acting, ActingError};
 
-/// How an attempt ended.
-pub(super) struct Performed {
-    pub(super) result: SendResult,
-    /// It was sent although it may have been there.
-    pub(super) is_possible_duplicate: bool,
-}
-
-impl Performed {
-    pub(super) fn plain(result: SendResult) -> Self {
-        Self { result, is_possible_duplicate: false }
-    }
-
-    /// What ended before it could be looked for, where that was to be done: nobody knows any more than before.
-    pub(super) fn before_a_look(claimed: &Claimed, result: SendResult, now: Timestamp) -> Self {
-        Self::plain(match (claimed.doubt, result) {
-            (None, result) => result,
-            (Some(_), SendResult::Refused(why)) => SendResult::Undecided(why),
-            (Some(_), result) => SendResult::LookedUp {
-                again_at: now.after(limits::LOOK_UP_AGAIN),
-                why: result.error().unwrap_or_default(),
-            },
-        })
+/// What ended before it could be looked for, where that was to be done: nobody knows any more than before.
+pub(super) fn before_a_look(claimed: &Claimed, result: SendResult, now: Timestamp) -> SendResult {
+    match (claimed.doubt, result) {
+        (None, result) => result,
+        (Some(_), SendResult::Refused(why)) => SendResult::Undecided(why),
+        (Some(_), result) => SendResult::LookedUp {
+            again_at: now.after(limits::LOOK_UP_AGAIN),
+            why: result.error().unwrap_or_default(),
+        },
     }
 }
 
 /// Does what a message says, unless it turns out that Slack has it already.
-pub(super) async fn perform(app: &Arc<App>, claimed: &Claimed, leased_until: Timestamp) -> Performed {
+pub(super) async fn perform(app: &Arc<App>, claimed: &Claimed, leased_until: Timestamp) -> SendResult {
     let Ok(arguments) = serde_json::from_slice::<Arguments>(&claimed.arguments) else {
-        return Performed::plain(SendResult::Refused("the stored message cannot be read".to_owned()));
+        return SendResult::Refused("the stored message cannot be read".to_owned());
     };
     let until = Some(leased_until);
     let acting = Acting { until, ..Acting::bot(app, &claimed.tenant, claimed.installation) };
     let arguments = match addressed(&acting, claimed, arguments).await {
         Ok(arguments) => arguments,
-        Err(result) => return Performed::before_a_look(claimed, result, app.clock.now()),
+        Err(result) => return before_a_look(claimed, result, app.clock.now()),
     };
-    let mut is_possible_duplicate = false;
     if let Some(doubt) = claimed.doubt {
         match look_up(&acting, claimed, doubt, &arguments).await {
-            Then::Sent(posted) => return Performed::plain(SendResult::Found(posted)),
-            Then::Look { at, why } => {
-                return Performed::plain(SendResult::LookedUp { again_at: at, why });
-            }
-            Then::Hold(why) => return Performed::plain(SendResult::Undecided(why)),
+            Then::Sent(posted) => return SendResult::Found(posted),
+            Then::Look { at, why } => return SendResult::LookedUp { again_at: at, why },
+            Then::Hold(why) => return SendResult::Undecided(why),
             Then::Send { .. } if app.clock.now() >= claimed.expires_at => {
                 let why = "it was not there, and had waited too long to be sent again";
-                return Performed::plain(SendResult::NotReached(why.to_owned()));
+                return SendResult::NotReached(why.to_owned());
             }
-            Then::Send { is_marked } => is_possible_duplicate = is_marked,
+            Then::Send { is_marked: true } => {
+                if let Err(result) = mark(app, claimed).await {
+                    return before_a_look(claimed, result, app.clock.now());
+                }
+            }
+            Then::Send { is_marked: false } => {}
         }
     }
-    let result = done(&acting, claimed, &arguments).await;
-    Performed { result, is_possible_duplicate }
+    done(&acting, claimed, &arguments).await
+}
+
+async fn mark(app: &App, claimed: &Claimed) -> Result<(), SendResult> {
+    match app.store.message_mark(claimed).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(SendResult::NotReached("the lease ran out before it was sent again".to_owned())),
+        Err(error) => Err(unread(&error)),
+    }
 }
 
 /// The arguments with where it goes, as that is known now.

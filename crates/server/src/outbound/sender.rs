@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug_span};
 
-use super::perform::{Performed, perform};
+use super::perform::{before_a_look, perform};
 use super::routing;
 use crate::app::App;
 use crate::error::chain;
@@ -115,12 +115,10 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     let started_at = app.clock.now();
     // A machine that slept in between: the lane may be another's before Slack answers.
     let is_late = started_at.after(limits::SLACK_TIMEOUT) > leased_until;
-    let performed = match is_late {
-        true => Performed::before_a_look(
-            &claimed,
-            SendResult::NotReached("the gateway was held up".to_owned()),
-            started_at,
-        ),
+    let result = match is_late {
+        true => {
+            before_a_look(&claimed, SendResult::NotReached("the gateway was held up".to_owned()), started_at)
+        }
         false => {
             let span = debug_span!("send", message = %claimed.id, attempt = claimed.attempt);
             perform(&app, &claimed, leased_until).instrument(span).await
@@ -129,13 +127,12 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
     drop(permit);
     // Somebody else may be waiting for the place.
     app.sender.wake();
-    match &performed.result {
+    match &result {
         SendResult::Refused(error) => routing::fell(&app, &claimed, error).await,
         SendResult::Sent(Some(posted)) => routing::arrived(&app, &claimed, &posted.channel).await,
         _ => {}
     }
     let ended_at = app.clock.now();
-    let Performed { result, is_possible_duplicate } = performed;
     let attempt = SendAttempt {
         number: claimed.attempt,
         started_at,
@@ -155,7 +152,6 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         ended_at,
         next,
         limited_until: sending::limited_for(&result).map(|wait| ended_at.after(wait)),
-        is_possible_duplicate,
         pace: app.settings.paces.channel,
         posted: match result {
             SendResult::Sent(posted) => posted,

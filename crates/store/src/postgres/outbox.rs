@@ -72,6 +72,17 @@ impl Outbox for PostgresStore {
         self.settling.ask(Settle { claimed, settlement }).await
     }
 
+    async fn message_mark(&self, claimed: &Claimed) -> StoreResult<bool> {
+        let mut tx = self.database.write().await?;
+        let mark = sql("UPDATE messages SET is_possible_duplicate = TRUE
+                        WHERE id = $1 AND tenant_id = $2 AND state = 'sending' AND attempt = $3")
+        .bind(value::uuid(claimed.id.as_bytes()))
+        .bind(claimed.tenant.to_string())
+        .bind(i64::from(claimed.attempt));
+        let marked = tx.execute(mark).await? == 1;
+        tx.finish(marked).await
+    }
+
     async fn message_is_anothers(&self, claimed: &Claimed, posted: &Posted) -> StoreResult<bool> {
         let mut tx = self.database.read().await?;
         let others = sql("SELECT EXISTS (SELECT FROM messages WHERE installation_id = $1 AND ts = $2

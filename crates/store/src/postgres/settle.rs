@@ -83,9 +83,9 @@ fn end(plain: &[&Settle]) -> Sql {
     }
     let posted = |one: &&Settle| one.settlement.posted.clone();
     sql("UPDATE messages m SET state = s.state, error = s.error, posted_channel = s.posted_channel, ts = s.ts,
-           doubt_since = NULL, doubt_at = NULL, is_possible_duplicate = m.is_possible_duplicate OR s.is_possible_duplicate
-         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::boolean[])
-           AS s (id, tenant_id, attempt, state, error, posted_channel, ts, is_possible_duplicate)
+           doubt_since = NULL, doubt_at = NULL
+         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+           AS s (id, tenant_id, attempt, state, error, posted_channel, ts)
          WHERE m.id = s.id AND m.tenant_id = s.tenant_id AND m.attempt = s.attempt AND m.state = 'sending'
          RETURNING m.id")
     .bind(column!(one => value::uuid(one.claimed.id.as_bytes())))
@@ -95,7 +95,6 @@ fn end(plain: &[&Settle]) -> Sql {
     .bind(column!(one => value::text_opt(one.settlement.attempt.error.as_deref())))
     .bind(column!(one => posted(one).map(|posted| value::text(&posted.channel))))
     .bind(column!(one => posted(one).map(|posted| value::text(&posted.ts))))
-    .bind(column!(one => one.settlement.is_possible_duplicate))
 }
 
 fn record_all(plain: &[&&Settle]) -> Sql {
@@ -157,8 +156,8 @@ async fn becomes(tx: &mut Tx, message: &Claimed, settlement: &Settlement, from: 
     let doubt = settlement.doubt(message);
     let changed =
         sql("UPDATE messages SET state = $1, error = $2, posted_channel = $3, ts = $4, doubt_since = $5,
-           doubt_at = $6, is_possible_duplicate = is_possible_duplicate OR $7
-         WHERE id = $8 AND tenant_id = $9 AND state = $10 AND attempt = $11
+           doubt_at = $6
+         WHERE id = $7 AND tenant_id = $8 AND state = $9 AND attempt = $10
            AND (state = 'sending' OR doubt_since IS NOT NULL)")
         .bind(settlement.state().as_str())
         .bind(value::text_opt(attempt.error.as_deref()))
@@ -166,7 +165,6 @@ async fn becomes(tx: &mut Tx, message: &Claimed, settlement: &Settlement, from: 
         .bind(value::text_opt(posted.map(|posted| posted.ts.as_str())))
         .bind(doubt.map(|doubt| doubt.since.as_micros()))
         .bind(doubt.map(|doubt| doubt.at.as_micros()))
-        .bind(settlement.is_possible_duplicate)
         .bind(value::uuid(message.id.as_bytes()))
         .bind(message.tenant.to_string())
         .bind(from.as_str())

@@ -88,6 +88,20 @@ impl Outbox for SqliteStore {
         settled.await
     }
 
+    async fn message_mark(&self, claimed: &Claimed) -> StoreResult<bool> {
+        let (id, tenant, attempt) = (claimed.id, claimed.tenant.clone(), claimed.attempt);
+        let marked = self.writer.write(move |connection| {
+            let marked = connection
+                .prepare_cached(
+                    "UPDATE messages SET is_possible_duplicate = 1
+                     WHERE id = ? AND tenant_id = ? AND state = 'sending' AND attempt = ?",
+                )?
+                .execute(params![id.as_bytes(), tenant.as_str(), attempt])?;
+            Ok(marked == 1)
+        });
+        marked.await
+    }
+
     async fn message_is_anothers(&self, claimed: &Claimed, posted: &Posted) -> StoreResult<bool> {
         let (installation, id, posted) = (claimed.installation, claimed.id, posted.clone());
         let found = self.lookups.read(move |connection| {

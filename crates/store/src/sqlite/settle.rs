@@ -55,8 +55,7 @@ fn becomes(
     let doubt = settlement.doubt(message);
     let changed = connection
         .prepare_cached(
-            "UPDATE messages SET state = ?, error = ?, posted_channel = ?, ts = ?, doubt_since = ?, doubt_at = ?,
-               is_possible_duplicate = is_possible_duplicate OR ?
+            "UPDATE messages SET state = ?, error = ?, posted_channel = ?, ts = ?, doubt_since = ?, doubt_at = ?
              WHERE id = ? AND tenant_id = ? AND state = ? AND attempt = ?
                AND (state = 'sending' OR doubt_since IS NOT NULL)",
         )?
@@ -67,7 +66,6 @@ fn becomes(
             posted.map(|posted| &posted.ts),
             doubt.map(|doubt| doubt.since.as_micros()),
             doubt.map(|doubt| doubt.at.as_micros()),
-            settlement.is_possible_duplicate,
             message.id.as_bytes(),
             message.tenant.as_str(),
             from.as_str(),

@@ -134,6 +134,7 @@ on_every_engine! {
     settle::{
         messages_are_settled_together_each_by_itself,
         a_sender_that_died_leaves_its_message_uncertain_at_the_head_of_its_lane,
+        the_mark_of_what_may_stand_twice_outlives_its_sender,
         what_slack_surely_said_makes_an_uncertain_message_certain,
         what_comes_to_the_same_when_repeated_is_repeated,
     },

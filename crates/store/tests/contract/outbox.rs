@@ -63,7 +63,7 @@ pub fn settlement(claimed: &Claimed, next: SendNext) -> Settlement {
     let posted = sent.then(|| Posted { channel: "C1".into(), ts: "1.000001".into() });
     let pace = Paces::default().channel;
     let ended_at = NOW.after(Duration::from_millis(80));
-    Settlement { attempt, ended_at, posted, next, limited_until: None, is_possible_duplicate: false, pace }
+    Settlement { attempt, ended_at, posted, next, limited_until: None, pace }
 }
 
 pub fn sent(lane_at_s: u64) -> SendNext {

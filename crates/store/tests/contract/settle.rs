@@ -76,6 +76,25 @@ pub async fn a_sender_that_died_leaves_its_message_uncertain_at_the_head_of_its_
     );
 }
 
+pub async fn the_mark_of_what_may_stand_twice_outlives_its_sender(scene: &Scene) {
+    let first = accept(scene, "C1", 1).await;
+    let other = accept(scene, "C2", 2).await;
+    let claimed = claim(scene, 0, 10).await;
+    let mark = async |claimed: &Claimed| scene.store.message_mark(claimed).await.unwrap();
+    assert!(!mark(&Claimed { attempt: 9, ..claimed[0].clone() }).await, "somebody else's to send");
+    assert!(!mark(&Claimed { tenant: scene.globex.clone(), ..claimed[0].clone() }).await, "another tenant's");
+    assert!(!stands(scene, first).await.is_possible_duplicate);
+    assert!(mark(&claimed[0]).await);
+    assert_eq!(scene.store.message_reap(later(30), Reap::RunOut).await.unwrap(), 2, "its sender dies");
+    assert!(!mark(&claimed[0]).await, "too late");
+    assert!(stands(scene, first).await.is_possible_duplicate);
+    assert!(!stands(scene, other).await.is_possible_duplicate);
+    let again = claim(scene, 31, 10).await;
+    assert!(again.iter().all(|one| one.is_possible_duplicate == (one.id == first)), "whoever looks knows");
+    settle(scene, again.iter().find(|one| one.id == first).unwrap(), sent(32)).await;
+    assert!(stands(scene, first).await.is_possible_duplicate, "and for ever");
+}
+
 pub async fn what_slack_surely_said_makes_an_uncertain_message_certain(scene: &Scene) {
     let first = accept(scene, "C1", 1).await;
     let second = accept(scene, "C1", 2).await;

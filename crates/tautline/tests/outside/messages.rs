@@ -1,6 +1,8 @@
 //! The messages API: accepted is durable, sent in its turn, and never twice in silence.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -280,6 +282,35 @@ async fn what_cannot_be_looked_for_is_sent_again_once_and_marked_or_held() {
     let path = format!("{MESSAGES}/{held}");
     let (status, taken) = gateway.ask(Method::DELETE, &path, Some(&key), None, None).await;
     assert_eq!((status, &taken["state"]), (StatusCode::OK, &json!("cancelled")));
+}
+
+#[tokio::test]
+async fn what_is_sent_again_blindly_is_marked_before() {
+    let (slack, mut gateway, key) = scene().await;
+    let address = slack.address;
+    slack.stop_and_wait().await;
+    let begun = Arc::new(AtomicUsize::new(0));
+    let counted = begun.clone();
+    // The answer to the first post is lost; while Slack holds that to the second, the gateway dies.
+    let answers = move |got: Received| {
+        let nth =
+            if got.path.ends_with("chat.postMessage") { counted.fetch_add(1, Ordering::SeqCst) } else { 9 };
+        async move {
+            match nth {
+                0 => response(502, "", ""),
+                1 => std::future::pending().await,
+                _ => response(200, "", r#"{"ok":false,"error":"not_in_channel"}"#),
+            }
+        }
+    };
+    let _receiver = Receiver::start(address.port(8081), Reply::of(answers)).await;
+    let id = accepted(&gateway, &key, json!({ "to": { "channel": "C01" }, "text": "perhaps" })).await;
+    eventually("a second post", async || (begun.load(Ordering::SeqCst) == 2).then_some(())).await;
+    gateway.kill();
+    gateway.restart();
+    let held = message_in(&gateway, &key, &id, "held").await;
+    assert_eq!(held["possible_duplicate"], true, "{held}");
+    assert_eq!(begun.load(Ordering::SeqCst), 2, "blindly once, whoever dies");
 }
 
 #[tokio::test]

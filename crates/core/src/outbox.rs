@@ -151,9 +151,9 @@ impl NewMessage {
     }
 }
 
-/// A place among the lanes.
+/// Where a message stands among the lanes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Position {
     /// The lane; none (an empty name) for what is scheduled.
     pub lane: String,
     /// It goes before the rest of its lane: a person waits.
@@ -161,12 +161,12 @@ pub struct Place {
 }
 
 impl NewMessage {
-    /// Where it goes, if it is about a message that has this place. `None`: into the lane of its channel.
-    pub fn place(&self, about: Option<Place>) -> Option<Place> {
+    /// Where it goes, if it is about a message that stands there. `None`: into the lane of its channel.
+    pub fn position(&self, about: Option<Position>) -> Option<Position> {
         match about {
             // Behind that, wherever the channel's name leads by now.
             Some(about) if !about.lane.is_empty() => Some(about),
-            None if self.starts_at.is_some() => Some(Place { lane: String::new(), is_urgent: false }),
+            None if self.starts_at.is_some() => Some(Position { lane: String::new(), is_urgent: false }),
             _ => None,
         }
     }
@@ -206,7 +206,7 @@ pub struct Message {
     pub route: Option<String>,
     /// Where it stands.
     pub state: MessageState,
-    /// It was sent again although it may have been there already.
+    /// It may stand in Slack twice: it was sent again without knowing, or was about to be when its sender died.
     pub is_possible_duplicate: bool,
     /// Where Slack put it.
     pub posted: Option<Posted>,

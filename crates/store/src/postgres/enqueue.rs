@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tautline_core::idempotency::IdempotencyKey;
-use tautline_core::outbox::{self, NewMessage, Place, Queued};
+use tautline_core::outbox::{self, NewMessage, Position, Queued};
 use tautline_core::{InstallationId, MessageId, TenantId, Timestamp, limits};
 
 use super::clock::DatabaseClock;
@@ -39,7 +39,7 @@ pub(super) fn queued(before: Before) -> Queued {
 /// Where a message goes.
 struct Placed<'m> {
     all: &'m Enqueue,
-    place: Place,
+    position: Position,
 }
 
 impl Together for Enqueuing {
@@ -60,10 +60,10 @@ impl Together for Enqueuing {
         let now = placed.iter().map(|one| one.all.new.accepted_at).max().unwrap_or_default();
         // The lanes first: their rows are held until the commit, so that the order of the numbers is that of the commits.
         let joins = placed.iter().map(|one| Joining {
-            lane: Some((one.all.new.installation, one.place.lane.clone()))
+            lane: Some((one.all.new.installation, one.position.lane.clone()))
                 .filter(|(_, lane)| !lane.is_empty()),
             tenant: &one.all.new.tenant,
-            is_urgent: one.place.is_urgent,
+            is_urgent: one.position.is_urgent,
             counts: true,
         });
         lanes::join(tx, &self.clock, &joins.collect::<Vec<_>>(), now).await?;
@@ -90,8 +90,8 @@ impl Enqueuing {
             return Ok(before.map_or(Queued::Full, queued));
         }
         let about = match &one.new.about {
-            Some(about) => match place_of(tx, &one.new.tenant, *about).await? {
-                Some(place) => Some(place),
+            Some(about) => match position_of(tx, &one.new.tenant, *about).await? {
+                Some(position) => Some(position),
                 None => return Ok(Queued::Unknown),
             },
             None => None,
@@ -106,9 +106,9 @@ impl Enqueuing {
             let spelled = outbox::lane(&one.new.channel);
             let known = names.get(&(one.new.installation, spelled.to_owned()));
             let lane = known.map_or(spelled, String::as_str).to_owned();
-            Place { lane, is_urgent: one.new.is_urgent }
+            Position { lane, is_urgent: one.new.is_urgent }
         };
-        placed.push(Placed { all: one, place: one.new.place(about).unwrap_or_else(in_its_channel) });
+        placed.push(Placed { all: one, position: one.new.position(about).unwrap_or_else(in_its_channel) });
         Ok(Queued::Now)
     }
 }
@@ -142,12 +142,12 @@ async fn names(tx: &mut Tx, all: &[Arc<Enqueue>]) -> Work<HashMap<Lane, String>>
     Ok(found.await?.into_iter().collect())
 }
 
-async fn place_of(tx: &mut Tx, tenant: &TenantId, message: MessageId) -> Work<Option<Place>> {
+async fn position_of(tx: &mut Tx, tenant: &TenantId, message: MessageId) -> Work<Option<Position>> {
     let found = sql("SELECT lane, rank = 0 AS is_urgent FROM messages WHERE id = $1 AND tenant_id = $2")
         .bind(value::uuid(message.as_bytes()))
         .bind(tenant.to_string());
     let read = |row: &PgRow| {
-        Ok(Place { lane: value::read_text(row, "lane")?, is_urgent: row.try_get("is_urgent")? })
+        Ok(Position { lane: value::read_text(row, "lane")?, is_urgent: row.try_get("is_urgent")? })
     };
     tx.maybe(found, read).await
 }
@@ -173,8 +173,8 @@ fn insert(placed: &[Placed<'_>]) -> Sql {
     .bind(column!(one => one.all.new.operation.as_str()))
     .bind(column!(one => one.all.new.about.map(|about| value::uuid(about.as_bytes()))))
     .bind(column!(one => value::text(&one.all.new.channel)))
-    .bind(column!(one => value::text(&one.place.lane)))
-    .bind(column!(one => i64::from(!one.place.is_urgent)))
+    .bind(column!(one => value::text(&one.position.lane)))
+    .bind(column!(one => i64::from(!one.position.is_urgent)))
     .bind(column!(one => one.all.new.accepted_at.as_micros()))
     .bind(column!(one => one.all.new.expires_at.as_micros()))
     .bind(column!(one => one.all.new.starts_at.map(Timestamp::as_micros)))

@@ -10,7 +10,7 @@ use tautline_core::idempotency::IdempotencyKey;
 use tautline_core::operation::Operation;
 use tautline_core::outbox::{
     Change, Changed, Claim, Claimed, Message, MessageFilter, MessageState, NewMessage, Outbox, Passing,
-    Place, Posted, Queued, Turn,
+    Position, Posted, Queued, Turn,
 };
 use tautline_core::sending::{SendAttempt, SendOutcome};
 use tautline_core::settlement::Settlement;
@@ -244,17 +244,18 @@ fn before(connection: &Connection, key: &IdempotencyKey) -> rusqlite::Result<Opt
 /// Makes a message durable and puts it into its lane, if it is to go out at once. False: what it is about is not there.
 fn put(connection: &Connection, new: &NewMessage, sealed: &[u8]) -> rusqlite::Result<bool> {
     let about = match new.about {
-        Some(about) => match place_of(connection, &new.tenant, about)? {
-            Some(place) => Some(place),
+        Some(about) => match position_of(connection, &new.tenant, about)? {
+            Some(position) => Some(position),
             None => return Ok(false),
         },
         None => None,
     };
-    let Place { lane, is_urgent } = match new.place(about) {
-        Some(place) => place,
-        None => {
-            Place { lane: lanes::of(connection, new.installation, &new.channel)?, is_urgent: new.is_urgent }
-        }
+    let Position { lane, is_urgent } = match new.position(about) {
+        Some(position) => position,
+        None => Position {
+            lane: lanes::of(connection, new.installation, &new.channel)?,
+            is_urgent: new.is_urgent,
+        },
     };
     insert(connection, new, &lane, is_urgent, sealed)?;
     turns::count_one(connection, &new.tenant)?;
@@ -264,15 +265,15 @@ fn put(connection: &Connection, new: &NewMessage, sealed: &[u8]) -> rusqlite::Re
     Ok(true)
 }
 
-fn place_of(
+fn position_of(
     connection: &Connection,
     tenant: &TenantId,
     message: MessageId,
-) -> rusqlite::Result<Option<Place>> {
+) -> rusqlite::Result<Option<Position>> {
     connection
         .prepare_cached("SELECT lane, rank FROM messages WHERE id = ? AND tenant_id = ?")?
         .query_row(params![message.as_bytes(), tenant.as_str()], |row| {
-            Ok(Place { lane: row.get(0)?, is_urgent: row.get::<_, u32>(1)? == 0 })
+            Ok(Position { lane: row.get(0)?, is_urgent: row.get::<_, u32>(1)? == 0 })
         })
         .optional()
 }

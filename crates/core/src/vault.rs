@@ -29,6 +29,8 @@ pub enum Purpose {
     FormToken,
     /// A few digits that stand for a key.
     Fingerprint,
+    /// What stands for a person's e-mail address where that must not be read.
+    EmailAddress,
 }
 
 /// Why a sealed value does not open.

@@ -129,6 +129,7 @@ impl Key {
             Purpose::OAuthState => b"tautline/tag/1/oauth-state",
             Purpose::Fingerprint => b"tautline/tag/1/fingerprint",
             Purpose::FormToken => b"tautline/tag/1/form-token",
+            Purpose::EmailAddress => b"tautline/tag/1/email-address",
             Purpose::InstallConfirmation => b"tautline/tag/1/install-confirmation",
         };
         let mut mac =

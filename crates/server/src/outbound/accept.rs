@@ -148,7 +148,7 @@ async fn put(
         (Address::Email(email), _) => {
             // The address itself stays sealed.
             arguments.insert("email".to_owned(), email.clone().into());
-            let hash = people::hash(installation, email);
+            let hash = people::hash(app, installation, email);
             format!("@{}", hash[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
         }
         (Address::Channel(channel), _) => {

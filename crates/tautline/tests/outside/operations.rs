@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::{Browser, Gateway, GatewaySetup, Slack, eventually};
 
@@ -158,6 +159,13 @@ async fn one_person_can_be_told_something_by_channel_id_or_address() {
     let nobody = json!({ "to": { "email": "nobody@acme-rockets.example" }, "text": "x" });
     let nobody = scene.becomes(&scene.accepted(MESSAGES, nobody).await, "failed").await;
     assert_eq!((&nobody["error"], &nobody["class"]), (&json!("users_not_found"), &json!("destination")));
+    let (_, list) = scene.gateway.get("/api/v1/integrations/slack/installations", &scene.key).await;
+    let installation = list["installations"][0]["id"].as_str().unwrap().strip_prefix("ins_").unwrap();
+    let installation = u128::from_str_radix(installation, 16).unwrap().to_be_bytes();
+    let guess = Sha256::new_with_prefix(installation).chain_update("nobody@acme-rockets.example").finalize();
+    let guess = guess[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let known_by = nobody["channel"].as_str().unwrap().strip_prefix('@').unwrap();
+    assert!(known_by.len() == guess.len() && known_by != guess, "nor to be found out by trying: {nobody}");
     let (_, list) = scene.gateway.get(MESSAGES, &scene.key).await;
     let address = list.to_string().contains("nobody@");
     assert!(!address, "an address is nobody's to see in a list: {list}");

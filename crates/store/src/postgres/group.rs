@@ -8,14 +8,18 @@ use std::sync::Arc;
 
 use tautline_core::{StoreError, StoreResult, limits};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::database::{Database, Tx};
 use super::failure::{Failure, Work, unavailable};
+use crate::limits::{POSTGRES_ACQUIRE, POSTGRES_ANSWER};
 
 /// A kind of work that can be done for many at once.
 pub(super) trait Together: Send + Sync + 'static {
     type Item: Send + Sync + 'static;
     type Outcome: Send + 'static;
+    /// It only looks: whoever asks gets an answer in time, or is told that there is none.
+    const READS: bool = false;
 
     /// Does it for all items, in one transaction; the outcomes are in their order.
     fn run(
@@ -59,8 +63,15 @@ impl<W: Together> Group<W> {
     pub(super) async fn ask(&self, item: W::Item) -> StoreResult<W::Outcome> {
         let (reply, answer) = oneshot::channel();
         let gone = || unavailable("the store has stopped");
-        self.queue.send((Arc::new(item), reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let asked = async {
+            self.queue.send((Arc::new(item), reply)).await.map_err(|_| gone())?;
+            answer.await.map_err(|_| gone())?
+        };
+        if !W::READS {
+            return asked.await;
+        }
+        let too_late = |_| Err(unavailable("the database did not answer in time"));
+        timeout(POSTGRES_ACQUIRE + POSTGRES_ANSWER, asked).await.unwrap_or_else(too_late)
     }
 }
 
@@ -83,6 +94,12 @@ async fn commit<W: Together>(database: &Database, work: &W, batch: Vec<Waiting<W
                 let half = part.split_off(part.len() / 2);
                 parts.extend([half, part]);
             }
+            Err(failure) if part.len() == 1 => {
+                // Told as what it is: a row that cannot be read is no outage.
+                if let Some((_, reply)) = part.pop() {
+                    let _ = reply.send(Err(failure.into()));
+                }
+            }
             Err(failure) => {
                 let why = Arc::new(StoreError::from(failure));
                 for (_, reply) in part {
@@ -98,7 +115,7 @@ async fn transact<W: Together>(
     work: &W,
     items: &[Arc<W::Item>],
 ) -> Result<Vec<W::Outcome>, Failure> {
-    let mut tx = database.write().await?;
+    let mut tx = if W::READS { database.read().await? } else { database.write().await? };
     let outcomes = work.run(&mut tx, items).await?;
     Ok(tx.finish(outcomes).await?)
 }

@@ -109,6 +109,7 @@ pub(super) struct KeyLookups;
 impl Together for KeyLookups {
     type Item = SecretHash;
     type Outcome = Option<ApiKey>;
+    const READS: bool = true;
 
     async fn run(&self, tx: &mut Tx, secrets: &[Arc<SecretHash>]) -> Work<Vec<Option<ApiKey>>> {
         let mut hashes = secrets.iter().map(|secret| secret.0.to_vec()).collect::<Vec<_>>();

@@ -65,6 +65,7 @@ pub(super) struct OnlyOnes;
 impl Together for OnlyOnes {
     type Item = TenantId;
     type Outcome = Only;
+    const READS: bool = true;
 
     async fn run(&self, tx: &mut Tx, tenants: &[Arc<TenantId>]) -> Work<Vec<Only>> {
         let found = sql(concat!(

@@ -55,6 +55,7 @@ pub(super) struct TenantLookups;
 impl Together for TenantLookups {
     type Item = TenantId;
     type Outcome = Option<Tenant>;
+    const READS: bool = true;
 
     async fn run(&self, tx: &mut Tx, ids: &[Arc<TenantId>]) -> Work<Vec<Option<Tenant>>> {
         let found = sql("SELECT id, name, created_at FROM tenants WHERE id = ANY($1)");

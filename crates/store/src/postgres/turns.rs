@@ -47,7 +47,8 @@ pub(super) async fn give(
     now: Timestamp,
 ) -> Work<()> {
     let (now_us, quantum) = (clock.database_us(now), value::micros(limits::TURN));
-    let mut taken = added.keys().map(|tenant| (*tenant, 0)).collect::<BTreeMap<&TenantId, i64>>();
+    let counted = added.iter().filter(|(_, added)| **added != 0);
+    let mut taken = counted.map(|(tenant, _)| (*tenant, 0)).collect::<BTreeMap<&TenantId, i64>>();
     for one in turning.iter().filter(|one| one.which != Which::Sooner) {
         *taken.entry(one.tenant).or_default() += 1;
     }

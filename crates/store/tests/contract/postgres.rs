@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Connection as _;
+use tautline_core::access::{ApiKey, Scope};
 use tautline_core::delivery::Reap;
 use tautline_core::inbox::{Accepted, Whose};
 use tautline_core::installation::{CredentialKind, Installed, NewInstallation};
-use tautline_core::{Clock, Store, StoreError, TenantId, Timestamp, limits};
+use tautline_core::{Clock, KeyId, SecretHash, Store, StoreError, SystemRng, TenantId, Timestamp, limits};
 use tautline_slack::request::Kind;
 use tautline_store::PostgresStore;
 use tautline_store::postgres::{OpenError, PostgresOptions};
@@ -242,6 +243,32 @@ async fn a_database_that_goes_away_is_an_error_and_comes_back() {
         scene.store.request(Whose::Tenant(&scene.acme), kept).await.unwrap().is_some(),
         "what was acknowledged"
     );
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_no_outage_and_nobody_elses() {
+    let (scene, _, database) = two_replicas().await;
+    for secret in ["tl_0", "tl_1"] {
+        let key = ApiKey {
+            id: KeyId::generate(NOW, &SystemRng),
+            tenant: None,
+            scopes: vec![Scope::Read],
+            created_at: NOW,
+            expires_at: None,
+            last_used_at: None,
+        };
+        scene.store.key_store(key, SecretHash::of(secret), None).await.unwrap();
+    }
+    database.sql(
+        "UPDATE api_keys SET scopes = 'to fly' WHERE id = (SELECT id FROM api_keys ORDER BY id LIMIT 1)",
+    );
+    for _ in 0..10 {
+        let found =
+            tokio::join!(scene.store.key(SecretHash::of("tl_0")), scene.store.key(SecretHash::of("tl_1")));
+        let (broken, whole) = if found.0.is_err() { found } else { (found.1, found.0) };
+        assert!(matches!(broken, Err(StoreError::Corrupt(_))), "{broken:?}");
+        assert!(whole.unwrap().is_some());
+    }
 }
 
 #[tokio::test]

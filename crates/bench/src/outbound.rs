@@ -214,7 +214,7 @@ const FAST: [(&str, &str); 1] = [("TAUTLINE_WORKSPACE_POSTS_PER_MINUTE", "600000
 /// Each in a store of its own: what one has left undone must not be at work in the next.
 fn measure(options: &Options, cluster: &Cluster, line: &mut Line) -> Result<()> {
     let site = || Site::new(options, cluster, line.on_postgres);
-    let (accepting, sending, behind) = (site()?, site()?, site()?);
+    let (accepting, sending, behind, inbound) = (site()?, site()?, site()?, site()?);
     runtime()?.block_on(LocalSet::new().run_until(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let (slack, port) = (Slack::new(Some(PACE.mul_f64(0.99))), listener.local_addr()?.port());
@@ -223,9 +223,8 @@ fn measure(options: &Options, cluster: &Cluster, line: &mut Line) -> Result<()> 
         sent(&sending, port, &slack, line).await?;
         accepted_behind(&behind, port, line).await
     }))?;
-    let server =
-        Server::tautline(&options.tautline, &accepting.store(), accepting.dir.path(), accepting.endpoint)?;
-    line.inbound.add(closed_loop(&Load::on(server.port), Duration::from_secs(1), accepting.seconds())?);
+    let server = Server::tautline(&options.tautline, &inbound.store(), inbound.dir.path(), inbound.endpoint)?;
+    line.inbound.add(closed_loop(&Load::on(server.port), Duration::from_secs(1), inbound.seconds())?);
     server.stop()
 }
 

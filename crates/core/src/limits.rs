@@ -111,7 +111,7 @@ pub const LANE_BURST: u32 = 1;
 pub const WORKSPACE_POSTS_PER_MINUTE: u32 = 600;
 /// How long it is believed that Slack gives this app one look at a channel's history a minute, once it showed so.
 pub const SLOW_BELIEVED: Duration = HOUR;
-/// How long a proxied call waits for its turn; beyond it the caller is told when to come again. SDKs give up later.
+/// How long a proxied call, or an upload, waits for its turn; beyond it the caller is told when to come again. SDKs give up later.
 pub const PROXY_WAIT: Duration = Duration::from_secs(5);
 /// Proxied calls that wait for their turn at once, each with its body.
 pub const PROXY_WAITING: usize = 256;
@@ -125,7 +125,7 @@ pub const LOOK_UP: Duration = MINUTE;
 pub const LOOK_UP_PAUSE: Duration = Duration::from_secs(2);
 /// How soon Slack is asked again that did not say anything about a message.
 pub const LOOK_UP_AGAIN: Duration = Duration::from_secs(5);
-/// How long a page of a history waits for its turn.
+/// How long a page of a history, or a look at one channel, waits for its turn.
 pub const LOOK_UP_WAIT: Duration = Duration::from_secs(3);
 /// How long a file may be on its way to Slack.
 pub const UPLOAD: Duration = HOUR;

@@ -36,6 +36,13 @@ pub enum SendResult {
     },
     /// It surely did not reach Slack.
     NotReached(String),
+    /// It was not tried: Slack's pace for what must be asked first is used up.
+    TooSoon {
+        /// Until then.
+        at: Timestamp,
+        /// Whose pace it is.
+        why: String,
+    },
     /// It may have reached Slack: there was no complete answer.
     Unknown(String),
     /// The process ended before the attempt did.
@@ -98,7 +105,7 @@ impl SendResult {
             Self::LookedUp { .. } | Self::Undecided(_) => SendOutcome::LookedUp,
             Self::Refused(_) | Self::Postponed(_) | Self::Odd(_) => SendOutcome::Refused,
             Self::Limited { .. } => SendOutcome::Limited,
-            Self::NotReached(_) => SendOutcome::NotReached,
+            Self::NotReached(_) | Self::TooSoon { .. } => SendOutcome::NotReached,
             Self::Unknown(_) => SendOutcome::Unknown,
             Self::Interrupted => SendOutcome::Interrupted,
         }
@@ -108,7 +115,7 @@ impl SendResult {
     pub fn error(&self) -> Option<String> {
         match self {
             Self::Sent(_) | Self::Found(_) => None,
-            Self::LookedUp { why, .. } => Some(why.clone()),
+            Self::LookedUp { why, .. } | Self::TooSoon { why, .. } => Some(why.clone()),
             Self::Undecided(error)
             | Self::Refused(error)
             | Self::Postponed(error)
@@ -156,6 +163,9 @@ const WAITS_S: [u64; 5] = [1, 5, 30, 120, 600];
 /// The waits after Slack said that it will take it later; the last goes on.
 const LATER_S: [u64; 4] = [60, 5 * 60, 15 * 60, 60 * 60];
 
+/// Over how long those come again who came too soon, at most.
+const TOO_SOON_SPREAD_S: u64 = 60;
+
 /// The waits after a word that we do not know; then it counts as a no for good.
 const ODD_S: [u64; 2] = [5, 60];
 
@@ -190,6 +200,11 @@ pub fn after(
         }
         SendResult::Unknown(_) | SendResult::Interrupted | SendResult::NotReached(_) => {
             again(lengthened(nth(&WAITS_S, attempt), rng))
+        }
+        SendResult::TooSoon { at, .. } => {
+            // All who wait for the same hear of the same time: the longer they have waited, the wider they are spread.
+            let spread = 2_u64.saturating_pow(attempt.min(8)).min(TOO_SOON_SPREAD_S);
+            again(at.since(now) + Duration::from_millis(rng.up_to(spread * 1000)))
         }
         SendResult::Limited { .. } => again(limited_for(result).unwrap_or_default()),
         SendResult::Postponed(_) => again(lengthened(nth(&LATER_S, attempt), rng)),
@@ -296,6 +311,18 @@ mod tests {
         assert_eq!(wait(next(&limited(Some(Duration::ZERO)), 1)), limits::LANE_PACE, "never at once");
         let weeks = limited(Some(Duration::from_secs(90_000)));
         assert_eq!(wait(next(&weeks, 1)), limits::SLACK_RETRY_AFTER_MAX, "nor until all has expired");
+    }
+
+    #[test]
+    fn who_came_too_soon_comes_again_when_it_was_told_and_not_with_all_others() {
+        let at = NOW.after(Duration::from_secs(30));
+        let soon = SendResult::TooSoon { at, why: "Slack's pace for users.lookupByEmail is used up".into() };
+        for (attempt, most_s) in [(1, 2), (5, 32), (50, 60)] {
+            let waits = (0..100).map(|_| wait(next(&soon, attempt))).collect::<Vec<_>>();
+            let (least, most) = (Duration::from_secs(30), Duration::from_secs(30 + most_s));
+            assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{attempt}: {waits:?}");
+            assert!(waits.iter().any(|wait| *wait > least + Duration::from_secs(most_s / 2)), "{attempt}");
+        }
     }
 
     #[test]

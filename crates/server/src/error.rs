@@ -59,6 +59,13 @@ impl ApiError {
         self
     }
 
+    /// Slack would refuse what is asked for so soon.
+    pub(crate) fn too_soon(why: String, wait: std::time::Duration) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_soon", why)
+            .retry_after(wait)
+            .fix("ask again after Retry-After")
+    }
+
     fn source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tautline_core::installation::CredentialKind;
+use tautline_core::outbox::Passing;
 use tautline_core::refresh::LiveToken;
 use tautline_core::{InstallationId, StoreError, StoreResult, TenantId, Timestamp, limits};
 use tautline_slack::web_api::is_dead_token;
@@ -23,7 +24,7 @@ pub(crate) struct Acting {
     pub(crate) kind: CredentialKind,
     /// Whatever is sent must be answered by then: it is somebody else's afterwards.
     pub(crate) until: Option<Timestamp>,
-    /// How long a call waits for its turn. `None`: its turn was taken elsewhere, or it needs none.
+    /// How long a call waits for its turn. `None`: it takes none, as its lane has (or, of what handlers ask, nobody).
     pub(crate) patience: Option<Duration>,
 }
 
@@ -51,11 +52,11 @@ pub(crate) enum ActingError {
     Renewing,
     #[error("the gateway was held up")]
     HeldUp,
-    #[error("Slack's pace for {method} is used up")]
+    #[error("{why}")]
     TooSoon {
-        method: &'static str,
         /// When to come again.
         at: Timestamp,
+        why: String,
     },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -135,23 +136,18 @@ impl Acting {
     async fn post<T: DeserializeOwned>(
         &self,
         call: WebApiCall,
+        turn: Option<&Passing>,
     ) -> Result<Result<Reply<T>, CallError>, ActingError> {
-        let method = call.method;
-        let turn = match self.patience {
-            Some(patience) => paced::turn(self, method, patience).await?,
-            None => None,
-        };
         if self.until.is_some_and(|until| self.app.clock.now().after(limits::SLACK_TIMEOUT) > until) {
             return Err(ActingError::HeldUp);
         }
         let answered = self.app.slack.call(call).await;
-        if let (Some(turn), Err(CallError::Refused(Refusal::RateLimited { retry_after_s }))) =
-            (&turn, &answered)
-        {
-            let at = paced::limited(&self.app, turn, retry_after_s.map(Duration::from_secs)).await;
-            return Err(ActingError::TooSoon { method, at });
+        match (turn, &answered) {
+            (Some(turn), Err(CallError::Refused(Refusal::RateLimited { retry_after_s }))) => {
+                Err(paced::limited(&self.app, turn, retry_after_s.map(Duration::from_secs)).await)
+            }
+            _ => Ok(answered),
         }
-        Ok(answered)
     }
 
     async fn renewed(&self, live: LiveToken) -> StoreResult<Option<LiveToken>> {
@@ -181,14 +177,19 @@ impl Acting {
         concludes: bool,
     ) -> Result<Reply<T>, ActingError> {
         let first = self.token().await?.ok_or(ActingError::NoToken)?;
-        let answered = self.post(make(first.token.clone())).await?;
+        let call = make(first.token.clone());
+        let turn = match self.patience {
+            Some(patience) => paced::turn(self, call.method, patience).await?,
+            None => None,
+        };
+        let answered = self.post(call, turn.as_ref()).await?;
         let Some(word) = word(&answered) else { return Ok(answered?) };
         let verdict = match concludes {
             true => self.conclude(first, word).await?,
             false => self.verdict(first, word).await?,
         };
         match verdict {
-            Verdict::Another(another) => Ok(self.post(make(another.token)).await??),
+            Verdict::Another(another) => Ok(self.post(make(another.token), turn.as_ref()).await??),
             Verdict::Renewing => Err(ActingError::Renewing),
             Verdict::Dead { .. } | Verdict::Elsewhere => Ok(answered?),
         }

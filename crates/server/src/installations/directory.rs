@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::acting::{Acting, ActingError};
 use crate::app::App;
 use crate::egress::CallError;
-use crate::error::chain;
+use crate::error::{ApiError, ApiResult, chain};
 
 /// Crawls what is due, a page at a time, until told to stop.
 pub(crate) async fn crawl(app: Arc<App>, stop: CancellationToken) {
@@ -176,7 +176,7 @@ async fn list(acting: &Acting, make: impl Fn(Token) -> WebApiCall) -> Result<Lis
 }
 
 /// One channel, as Slack shows it now. `None`: it shows none of that id.
-pub(crate) async fn look(acting: &Acting, id: &str) -> Option<Channel> {
+pub(crate) async fn look(acting: &Acting, id: &str) -> ApiResult<Option<Channel>> {
     #[derive(Deserialize)]
     struct One {
         channel: Shown,
@@ -187,7 +187,13 @@ pub(crate) async fn look(acting: &Acting, id: &str) -> Option<Channel> {
         authorization: Authorization::Bearer(token),
         form: vec![("channel", id.to_owned())],
     });
-    let channel = Channel::from(asked.await.ok()?.answer.channel);
+    let channel = match asked.await {
+        Ok(reply) => Channel::from(reply.answer.channel),
+        Err(ActingError::TooSoon { at, why }) => {
+            return Err(ApiError::too_soon(why, at.since(acting.app.clock.now())));
+        }
+        Err(_) => return Ok(None),
+    };
     let store = &acting.app.store;
     let mut kept = store.channel_keep(&acting.tenant, acting.installation, &channel).await;
     if let (Ok(()), Some(dead)) = (&kept, &channel.dead) {
@@ -197,7 +203,7 @@ pub(crate) async fn look(acting: &Acting, id: &str) -> Option<Channel> {
     if let Err(error) = kept {
         tracing::warn!(error = %chain(&error), "a channel that Slack showed could not be kept");
     }
-    Some(channel)
+    Ok(Some(channel))
 }
 
 /// What Slack tells of a channel. Some of these events name it by its id, some hold all of it.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tautline_core::outbox::{Passing, Turn};
-use tautline_core::{Timestamp, pace};
+use tautline_core::pace;
 
 use super::acting::{Acting, ActingError};
 use crate::app::App;
@@ -22,17 +22,19 @@ pub(super) async fn turn(
     let now = app.clock.now();
     match app.store.turn_take(&call, now, now.after(patience)).await? {
         Turn::At(at) => tokio::time::sleep(at.since(now)).await,
-        Turn::Later(at) => return Err(ActingError::TooSoon { method, at }),
+        Turn::Later(at) => {
+            return Err(ActingError::TooSoon { at, why: format!("Slack's pace for {method} is used up") });
+        }
     }
     Ok(Some(call))
 }
 
-/// Keeps that Slack asked for patience, and until when.
-pub(crate) async fn limited(app: &App, call: &Passing, retry_after: Option<Duration>) -> Timestamp {
-    let now = app.clock.now();
-    let until = now.after(pace::rest(retry_after));
-    if let Err(error) = app.store.turn_limited(call, until, now).await {
+/// Keeps that Slack asked for patience, and says so.
+pub(crate) async fn limited(app: &App, call: &Passing, retry_after: Option<Duration>) -> ActingError {
+    let (now, wait) = (app.clock.now(), pace::rest(retry_after));
+    let at = now.after(wait);
+    if let Err(error) = app.store.turn_limited(call, at, now).await {
         tracing::warn!(error = %chain(&error), "that Slack asked for patience could not be kept");
     }
-    until
+    ActingError::TooSoon { at, why: format!("Slack asked to wait {} s with {}", wait.as_secs(), call.method) }
 }

@@ -125,9 +125,10 @@ async fn done(acting: &Acting, claimed: &Claimed, arguments: &Arguments) -> Send
 pub(super) fn not_done(error: ActingError) -> SendResult {
     let failed = match error {
         error @ ActingError::NoToken => return SendResult::Refused(error.to_string()),
-        error @ (ActingError::Renewing | ActingError::HeldUp | ActingError::TooSoon { .. }) => {
+        error @ (ActingError::Renewing | ActingError::HeldUp) => {
             return SendResult::NotReached(error.to_string());
         }
+        ActingError::TooSoon { at, why } => return SendResult::TooSoon { at, why },
         ActingError::Store(error) => return unread(&error),
         ActingError::Call(failed) => failed,
     };

@@ -53,12 +53,7 @@ fn not_taken(error: impl Into<String>) -> ApiError {
 fn refused(app: &App, error: ActingError) -> ApiError {
     match error {
         ActingError::Store(error) => error.into(),
-        ActingError::TooSoon { at, .. } => {
-            let error = "this workspace's uploads have used up Slack's pace";
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_soon", error)
-                .retry_after(at.since(app.clock.now()))
-                .fix("send it again after Retry-After")
-        }
+        ActingError::TooSoon { at, why } => ApiError::too_soon(why, at.since(app.clock.now())),
         ActingError::Call(CallError::Refused(Refusal::Error(word))) => {
             let error =
                 ApiError::new(StatusCode::BAD_GATEWAY, "slack_refused", format!("Slack said {word:?}"));

@@ -344,14 +344,21 @@ async fn what_is_asked_on_the_way_keeps_slacks_pace_as_well() {
         let path = format!("/api/{method}");
         receiver.received().iter().filter(|call| call.path == path).count()
     };
-    for email in ["ada@acme-rockets.example", "bob@acme-rockets.example"] {
+    let said = [
+        "Slack asked to wait 3600 s with users.lookupByEmail",
+        "Slack's pace for users.lookupByEmail is used up",
+    ];
+    for (email, said) in ["ada@acme-rockets.example", "bob@acme-rockets.example"].into_iter().zip(said) {
         let id = accepted(&gateway, &key, json!({ "to": { "email": email }, "text": "x" })).await;
         let waiting = eventually("an attempt", async || {
             let (_, found) = gateway.get(&format!("{MESSAGES}/{id}"), &key).await;
             (found["attempts"][0]["outcome"] == "not_reached").then_some(found)
         })
         .await;
-        assert_eq!(waiting["error"], "Slack's pace for users.lookupByEmail is used up");
+        assert_eq!(waiting["error"], said);
+        let at = |field: &str| waiting[field].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+        let wait = at("next_at").duration_since(at("accepted_at")).as_secs();
+        assert!((3590..3700).contains(&wait), "when Slack will take it, and not by trying: {waiting}");
     }
     assert_eq!(asked("users.lookupByEmail"), 1, "who is next does not ask in vain");
     for _ in 0..2 {
@@ -363,6 +370,14 @@ async fn what_is_asked_on_the_way_keeps_slacks_pace_as_well() {
         assert!(refused.text().await.unwrap().contains("too_soon"));
     }
     assert_eq!(asked("files.getUploadURLExternal"), 1);
+    let (_, list) = gateway.get("/api/v1/integrations/slack/installations", &key).await;
+    let id = list["installations"][0]["id"].as_str().unwrap();
+    for _ in 0..2 {
+        let path = format!("/api/v1/integrations/slack/installations/{id}/channels?q=C0UNSEEN1");
+        let (status, refused) = gateway.get(&path, &key).await;
+        assert_eq!((status, &refused["code"]), (StatusCode::TOO_MANY_REQUESTS, &json!("too_soon")));
+    }
+    assert_eq!(asked("conversations.info"), 1);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ pub(crate) struct QueuedFile {
         (status = 411, description = "It does not say how long it is", body = ErrorBody),
         (status = 413, description = "It is larger than 1 GiB", body = ErrorBody),
         (status = 415, description = "A form, and not the file itself", body = ErrorBody),
-        (status = 429, description = "Slack takes no more of this workspace's files yet", body = ErrorBody),
+        (status = 429, description = "Slack takes no more of this workspace's files yet (`too_soon`), or too many of this tenant's messages wait (`outbox_full`)", body = ErrorBody),
         (status = 502, description = "Slack did not take the file", body = ErrorBody),
     ),
 )]

@@ -78,6 +78,7 @@ impl From<Channel> for ChannelBody {
     responses(
         (status = 200, description = "What was found", body = FoundChannels),
         (status = 404, description = "No such installation of this tenant", body = ErrorBody),
+        (status = 429, description = "Slack shows no more single channels yet", body = ErrorBody),
     ),
 )]
 pub(crate) async fn channels(
@@ -99,7 +100,7 @@ pub(crate) async fn channels(
         Some(pasted) => match app.store.channel(&tenant, id, pasted).await? {
             Some(known) => vec![known],
             // A private one is in no list until the app is in it; Slack shows it by its id.
-            None => directory::look(&Acting::bot(&app, &tenant, id), pasted).await.into_iter().collect(),
+            None => directory::look(&Acting::bot(&app, &tenant, id), pasted).await?.into_iter().collect(),
         },
         None => app.store.channels(&tenant, id, q.trim_start_matches('#'), limit).await?,
     };

@@ -35,7 +35,8 @@ pub(crate) struct MessageBody {
     class: Option<&'static str>,
     /// What to do about it.
     fix: Option<String>,
-    /// It was sent again although nobody could find out whether Slack had it.
+    /// It may stand in Slack twice: it was sent again although nobody could find out whether Slack had it (or was about to be,
+    /// when the gateway stopped).
     possible_duplicate: bool,
     /// Seconds since 1970, as it was asked for.
     post_at: Option<i64>,

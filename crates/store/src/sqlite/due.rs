@@ -31,15 +31,14 @@ pub(super) const REMOVED_AGAIN: &str =
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
-
     use super::*;
-    use crate::sqlite::migrate;
+    use crate::sqlite::{connect, migrate};
 
     /// Each statement goes by an index of its own and sorts nothing: what else waits costs nothing.
     #[test]
     fn what_is_due_is_found_by_an_index() {
-        let mut file = Connection::open_in_memory().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = connect(&dir.path().join("store")).unwrap();
         migrate::migrate(&mut file).unwrap();
         let mut plans = String::new();
         for (name, statement, index) in [

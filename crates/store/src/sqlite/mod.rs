@@ -181,7 +181,7 @@ impl SqliteStore {
         Ok(Self { writer, known, glances, lookups, lists, vault, _lock: lock })
     }
 
-    /// Looks at a few rows of a small table by an index: here and now where that can be, else in its turn.
+    /// Looks at a few rows by an index: here and now where that can be, else in its turn.
     async fn look_up<T: Send + 'static>(
         &self,
         look: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -242,7 +242,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "foreign_keys", true)?;
     // What was deleted is overwritten: an erased token shall not rest in a free page.
     connection.pragma_update(None, "secure_delete", true)?;
-    // Else a statement is prepared anew, to see whether a partial index fits, whenever it is given other values.
+    // Else a statement may be prepared anew whenever it is given other values, to see whether another plan suits those: some of
+    // ours were, for each message. The plans are tested, and do not depend on values.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)

@@ -132,6 +132,20 @@ pub async fn what_answers_a_person_goes_before_the_rest(scene: &Scene) {
     assert!(order.contains(&late.id), "{order:?}");
 }
 
+pub async fn what_answers_a_person_pays_for_its_turn(scene: &Scene) {
+    for number in 0..5 {
+        let urgent = NewMessage { is_urgent: true, ..new(&scene.acme, &format!("C{number}"), "done") };
+        scene.store.message_accept(urgent, None).await.unwrap();
+    }
+    let later = accept(scene, "C9", 9).await;
+    let other =
+        NewMessage { installation: InstallationId::from_bytes([8; 16]), ..new(&scene.globex, "C1", "one") };
+    scene.store.message_accept(other.clone(), None).await.unwrap();
+    let order = claim(scene, 0, 10).await.into_iter().map(|one| one.id).collect::<Vec<_>>();
+    let nth = |id| order.iter().position(|one| *one == id).unwrap();
+    assert!(nth(other.id) < nth(later), "whoever has said all that at once lets others go first");
+}
+
 pub async fn however_it_is_spelled_a_channel_is_one_lane(scene: &Scene) {
     let [first, second] = [accept(scene, "#general", 1).await, accept(scene, "general", 2).await];
     let claimed = claim(scene, 0, 10).await;

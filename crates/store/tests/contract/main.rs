@@ -123,6 +123,7 @@ on_every_engine! {
         the_lanes_of_a_tenant_take_turns,
         one_tenants_flood_is_before_nobody_elses_first_message,
         what_answers_a_person_goes_before_the_rest,
+        what_answers_a_person_pays_for_its_turn,
         however_it_is_spelled_a_channel_is_one_lane,
         what_waits_under_a_spelling_is_not_overtaken,
     },

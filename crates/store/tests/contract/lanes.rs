@@ -1,6 +1,6 @@
 //! Lanes: one message in flight in each, in order; and whose turn is next.
 
-use tautline_core::outbox::{MessageState, NewMessage};
+use tautline_core::outbox::{MessageState, NewMessage, Queued};
 use tautline_core::sending::SendNext;
 use tautline_core::{InstallationId, MessageId, SystemRng};
 
@@ -88,10 +88,21 @@ pub async fn the_lanes_of_a_tenant_take_turns(scene: &Scene) {
     assert_eq!(order, ["C9", "C5", "C7", "C9", "C5", "C7"]);
 }
 
+/// Messages of one tenant.
+const FLOOD: u32 = 100_000;
+
 pub async fn one_tenants_flood_is_before_nobody_elses_first_message(scene: &Scene) {
-    for number in 0..100 {
-        accept(scene, &format!("C{}", number % 25), number).await;
+    let mut accepting = tokio::task::JoinSet::new();
+    for number in 0..FLOOD {
+        if accepting.len() == 500 {
+            assert_eq!(accepting.join_next().await.unwrap().unwrap(), Queued::Now);
+        }
+        let message = new(&scene.acme, &format!("C{}", number % 100), "x");
+        let store = scene.store.clone();
+        accepting.spawn(async move { store.message_accept(message, None).await.unwrap() });
     }
+    accepting.join_all().await;
+    assert_eq!(scene.store.messages_waiting(&scene.acme).await.unwrap(), FLOOD);
     let other = new(&scene.globex, "C1", "one");
     let other = NewMessage { installation: InstallationId::from_bytes([8; 16]), ..other };
     let mut order = Vec::new();

@@ -48,24 +48,22 @@ pub(super) async fn of(tx: &mut Tx, installation: InstallationId, channel: &str)
     Ok(known.unwrap_or_else(|| spelled.to_owned()))
 }
 
-/// Whether Slack has just told which channel it means by a spelling.
+/// Whether Slack has just told which channel it means by a spelling, and that is another lane.
 pub(super) fn is_news(message: &Claimed, posted: &Posted) -> bool {
     outbox::lane(&message.channel) != posted.channel && message.lane != posted.channel
 }
 
 /// Keeps which channel Slack meant.
 pub(super) async fn learn(tx: &mut Tx, message: &Claimed, posted: &Posted) -> Work<()> {
-    if is_news(message, posted) {
-        let spelled = outbox::lane(&message.channel);
-        tx.execute(
-            sql("INSERT INTO lane_names (installation_id, name, lane) VALUES ($1, $2, $3)
-                 ON CONFLICT (installation_id, name) DO UPDATE SET lane = excluded.lane")
-            .bind(value::uuid(message.installation.as_bytes()))
-            .bind(value::text(spelled))
-            .bind(value::text(&posted.channel)),
-        )
-        .await?;
-    }
+    let spelled = outbox::lane(&message.channel);
+    tx.execute(
+        sql("INSERT INTO lane_names (installation_id, name, lane) VALUES ($1, $2, $3)
+             ON CONFLICT (installation_id, name) DO UPDATE SET lane = excluded.lane")
+        .bind(value::uuid(message.installation.as_bytes()))
+        .bind(value::text(spelled))
+        .bind(value::text(&posted.channel)),
+    )
+    .await?;
     Ok(())
 }
 

@@ -123,12 +123,23 @@ pub(super) async fn settle(
     settlement: &Settlement,
 ) -> Work<Finished> {
     let now = settlement.ended_at;
-    if let Some(posted) = &settlement.posted {
+    let mut lanes = vec![lanes::key(message)];
+    if let Some(posted) = &settlement.posted
+        && lanes::is_news(message, posted)
+    {
         lanes::learn(tx, message, posted).await?;
+        lanes.push((message.installation, posted.channel.clone()));
     }
     if becomes(tx, message, settlement, MessageState::Sending).await? {
-        let held = lanes::hold(tx, clock, &[lanes::key(message)]).await?;
-        let free_at = held.into_values().next();
+        // Where it was posted counts for that channel's pace, from whichever lane it came.
+        if let [own, channel] = &lanes[..] {
+            if own < channel {
+                lanes::hold(tx, clock, std::slice::from_ref(own)).await?;
+            }
+            lanes::make(tx, clock, channel, now).await?;
+        }
+        let held = lanes::hold(tx, clock, &lanes).await?;
+        let free_at = held.get(&lanes[0]).copied();
         if let Some(until) = settlement.limited_until {
             let method = message.operation.method();
             paces::rest(tx, clock, (message.installation, method), &message.lane, until, now).await?;
@@ -138,6 +149,8 @@ pub(super) async fn settle(
         }
         let is_parked = matches!(settlement.next, SendNext::Again { .. });
         let next_at = settlement.lane_at(free_at.unwrap_or_default());
+        let channel = lanes.split_off(1).into_iter().map(|channel| (channel, next_at)).collect::<Vec<_>>();
+        lanes::rest(tx, clock, &channel).await?;
         free(tx, clock, &[Free { message, next_at, is_parked }], now).await?;
         return Ok(Finished::Recorded);
     }

@@ -85,12 +85,7 @@ pub(super) fn take_turn(
     }
     if let Some(lane) = lane {
         let next_at = call.paces.channel.next_free(free_at, at);
-        connection
-            .prepare_cached(
-                "INSERT INTO lanes (installation_id, lane, waiting, next_at) VALUES (?, ?, 0, ?)
-                 ON CONFLICT DO UPDATE SET next_at = max(next_at, excluded.next_at)",
-            )?
-            .execute(params![call.installation.as_bytes(), lane, next_at.as_micros()])?;
+        lanes::used(connection, call.installation, &lane, next_at)?;
     }
     Ok(Turn::At(at))
 }

@@ -17,9 +17,6 @@ pub(super) fn settle(
     settlement: &Settlement,
 ) -> rusqlite::Result<Finished> {
     let now = settlement.ended_at;
-    if let Some(posted) = &settlement.posted {
-        lanes::learn(connection, message, posted)?;
-    }
     if becomes(connection, message, settlement, MessageState::Sending)? {
         if let Some(until) = settlement.limited_until {
             let method = message.operation.method();
@@ -33,12 +30,18 @@ pub(super) fn settle(
         let is_parked = matches!(settlement.next, SendNext::Again { .. });
         let next_at = settlement.lane_at(free_at);
         free(connection, message, &Free { next_at, is_parked, now })?;
+        if let Some(posted) = &settlement.posted {
+            lanes::learn(connection, message, posted, next_at)?;
+        }
         return Ok(Finished::Recorded);
     }
     // The lease ran out and the lane has moved on; but what Slack surely said is still worth knowing.
     let is_sure = matches!(settlement.state(), MessageState::Sent | MessageState::Failed);
     if is_sure && becomes(connection, message, settlement, MessageState::Uncertain)? {
         count(connection, message, -1)?;
+        if let Some(posted) = &settlement.posted {
+            lanes::learn(connection, message, posted, now)?;
+        }
         return Ok(Finished::Recorded);
     }
     Ok(Finished::Fenced)

@@ -2,10 +2,16 @@
 
 use tautline_core::outbox::{MessageState, NewMessage, Queued};
 use tautline_core::sending::SendNext;
+use tautline_core::settlement::Settlement;
 use tautline_core::{InstallationId, MessageId, SystemRng};
 
-use crate::outbox::{accept, claim, claiming, new, sent, settle, stands};
+use crate::outbox::{accept, claim, claiming, new, sent, settle, settlement, stands};
 use crate::scene::{NOW, Scene, later};
+
+/// It stands in the channel, and counts for its pace.
+fn posted(lane_at_s: u64) -> SendNext {
+    SendNext::Settled { state: MessageState::Sent, is_posted: true, lane_at: later(lane_at_s) }
+}
 
 pub async fn a_lane_has_one_in_flight_and_keeps_its_order(scene: &Scene) {
     for number in [1, 2, 3] {
@@ -176,6 +182,20 @@ pub async fn however_it_is_spelled_a_channel_is_one_lane(scene: &Scene) {
     settle(scene, &claimed[0], sent(3)).await;
     assert_eq!(claim(scene, 3, 10).await[0].id, fifth);
     let _ = (second, by_id);
+}
+
+pub async fn a_channels_pace_counts_whatever_is_posted_there(scene: &Scene) {
+    for (spelled, at_s) in [("#fresh", 0), ("U1", 10)] {
+        accept(scene, spelled, 1).await;
+        let first = claim(scene, at_s, 10).await.remove(0);
+        let ended = Settlement { ended_at: later(at_s), ..settlement(&first, posted(at_s)) };
+        scene.store.message_settle(&first, ended).await.unwrap();
+        let second = accept(scene, spelled, 2).await;
+        assert_eq!(stands(scene, second).await.next_at, Some(later(at_s + 1)), "{spelled} is C1");
+        assert!(claim(scene, at_s, 10).await.is_empty(), "{spelled}");
+        let second = claim(scene, at_s + 1, 10).await.remove(0);
+        settle(scene, &second, sent(at_s + 2)).await;
+    }
 }
 
 pub async fn what_waits_under_a_spelling_is_not_overtaken(scene: &Scene) {

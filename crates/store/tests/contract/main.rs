@@ -125,6 +125,7 @@ on_every_engine! {
         what_answers_a_person_goes_before_the_rest,
         what_answers_a_person_pays_for_its_turn,
         however_it_is_spelled_a_channel_is_one_lane,
+        a_channels_pace_counts_whatever_is_posted_there,
         what_waits_under_a_spelling_is_not_overtaken,
     },
     paces::{

@@ -176,8 +176,9 @@ pub(crate) fn is_slacks(url: &Url, slack: &Url) -> bool {
 /// Whether a URL is one of a file of Slack's.
 pub(crate) fn is_slacks_file(url: &Url, slack: &Url) -> bool {
     if url.origin() == slack.origin() {
-        // A simulated Slack has but one address; the real one's other pages are no files.
-        return slack.scheme() == "http";
+        // A simulated Slack has but one address. Its other pages, and those of the real one, are no files: a token opens them.
+        let is_file = ["/files-pri/", "/upload/"].iter().any(|path| url.path().starts_with(path));
+        return slack.scheme() == "http" && is_file;
     }
     let hosts = ["files.slack.com", "files.slack-gov.com"];
     url.scheme() == "https"
@@ -223,6 +224,13 @@ mod tests {
             "https://slack.com/api/auth.revoke",
         ] {
             assert!(!ok(foreign), "{foreign}");
+        }
+        let simulated = Url::parse("http://127.0.0.1:8081").unwrap();
+        let ok = |path: &str| is_slacks_file(&simulated.join(path).unwrap(), &simulated);
+        assert!(ok("/files-pri/F1") && ok("/upload/F1"));
+        for page in ["/api/auth.revoke", "/files-pri/../api/auth.revoke", "/files-pri/%2e%2e/api/auth.revoke"]
+        {
+            assert!(!ok(page), "{page}");
         }
     }
 

@@ -29,7 +29,8 @@ fn address(to: &Address) -> ApiResult<()> {
                     .contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '#' | '@'))
                 || outbox::lane(channel).is_empty() =>
         {
-            Err(ApiError::bad_request("invalid_channel", "this is no channel")
+            let shown = channel.chars().take(limits::CHANNEL_CHARS).collect::<String>();
+            Err(ApiError::bad_request("invalid_channel", format!("{shown:?} is no channel"))
                 .fix("give a channel's id, such as C0123456789, or its name with #"))
         }
         Address::Email(email)

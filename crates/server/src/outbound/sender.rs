@@ -141,8 +141,15 @@ async fn send(app: Arc<App>, claimed: Claimed, leased_until: Timestamp, permit: 
         error: result.error(),
     };
     metrics::sent(attempt.outcome);
-    if let Some(error) = &attempt.error {
-        tracing::warn!(message = %claimed.id, attempt = claimed.attempt, error, "a message was not sent");
+    let (tenant, attempted) = (&claimed.tenant, claimed.attempt);
+    match (&attempt.error, &result) {
+        (None, _) => {}
+        (Some(error), SendResult::TooSoon { .. } | SendResult::LookedUp { .. }) => {
+            tracing::debug!(message = %claimed.id, %tenant, attempt = attempted, error, "a message waits");
+        }
+        (Some(error), _) => {
+            tracing::warn!(message = %claimed.id, %tenant, attempt = attempted, error, "a message was not sent");
+        }
     }
     let times = (started_at, ended_at);
     let rng = app.rng.as_ref();

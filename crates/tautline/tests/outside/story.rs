@@ -422,7 +422,7 @@ async fn no_page_has_a_serious_fault_in_either_theme_or_on_a_phone() {
     browser.type_into("#channel", "two words").await;
     browser.type_into("#text", "Hello").await;
     browser.press("Send").await;
-    browser.wait_for("this is no channel").await;
+    browser.wait_for("is no channel").await;
     inspect("messages-refused", None).await;
     browser.type_into("#channel", "#nowhere").await;
     browser.press("Send").await;

@@ -59,13 +59,14 @@ pub enum Then {
 }
 
 /// Decides what follows a look at `now`. What was sent blindly once is not sent so again: a Slack that loses every answer would
-/// have it dozens of times.
+/// have it dozens of times. It is looked for until something is learned, or held where nothing will be.
 pub fn after(seen: Seen, doubt: Doubt, now: Timestamp, wish: OnUncertain, was_resent: bool) -> Then {
     let give_up = |why: String| match wish {
         OnUncertain::Resend if !was_resent => Then::Send { is_marked: true },
         OnUncertain::Resend | OnUncertain::Hold => Then::Hold(why),
     };
     let ends_at = doubt.at.after(limits::LOOK_UP);
+    let goes_on = was_resent && wish == OnUncertain::Resend;
     match seen {
         Seen::There(posted) => Then::Sent(posted),
         Seen::NotThere if now >= doubt.at.after(limits::LOOK_UP_SETTLED) => Then::Send { is_marked: false },
@@ -73,10 +74,11 @@ pub fn after(seen: Seen, doubt: Doubt, now: Timestamp, wish: OnUncertain, was_re
             Then::Look { at: doubt.at.after(limits::LOOK_UP_SETTLED), why: "it is not there yet".to_owned() }
         }
         Seen::Never(why) => give_up(why),
-        Seen::Nothing { why, .. } if now >= ends_at => give_up(why),
+        Seen::Nothing { why, .. } if now >= ends_at && !goes_on => give_up(why),
         Seen::Nothing { again_at, why } => {
             let soonest = now.after(limits::LOOK_UP_PAUSE);
-            Then::Look { at: again_at.max(soonest).min(ends_at.max(soonest)), why }
+            let latest = if now < ends_at { ends_at.max(soonest) } else { again_at.max(soonest) };
+            Then::Look { at: again_at.max(soonest).min(latest), why }
         }
     }
 }
@@ -119,6 +121,24 @@ mod tests {
         assert_eq!(look(300, 10), at_s(60), "and not beyond");
         assert_eq!(then(nothing(90), 60, OnUncertain::Resend), Then::Send { is_marked: true });
         assert_eq!(then(nothing(90), 60, OnUncertain::Hold), Then::Hold("limited".into()));
+    }
+
+    #[test]
+    fn what_was_sent_blindly_once_is_looked_for_until_something_is_learned() {
+        let nothing = || Seen::Nothing { again_at: at_s(300), why: "limited".into() };
+        let resent = |seen, seconds, wish| after(seen, DOUBT, at_s(seconds), wish, true);
+        let look = |at, seconds| {
+            assert_eq!(
+                resent(nothing(), seconds, OnUncertain::Resend),
+                Then::Look { at, why: "limited".into() },
+                "{seconds}"
+            );
+        };
+        look(at_s(60), 10);
+        look(at_s(300), 60);
+        look(at_s(302), 300);
+        assert_eq!(resent(nothing(), 60, OnUncertain::Hold), Then::Hold("limited".into()));
+        assert_eq!(resent(Seen::NotThere, 90, OnUncertain::Resend), Then::Send { is_marked: false });
     }
 
     #[test]

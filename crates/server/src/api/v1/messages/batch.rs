@@ -42,7 +42,7 @@ pub(crate) enum Outcome {
 
 /// Say several things in Slack.
 ///
-/// Each is accepted or refused by itself; messages to one channel keep their order.
+/// Each is accepted or refused by itself, if the whole can be read; messages to one channel keep their order.
 #[utoipa::path(
     post,
     path = "/api/v1/integrations/slack/messages/batch",

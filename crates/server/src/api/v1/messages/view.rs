@@ -24,7 +24,8 @@ pub(crate) struct MessageBody {
     about: Option<MessageId>,
     /// The route by which its channel was found.
     route: Option<String>,
-    /// The channel's id once Slack has it; until then as it was asked for.
+    /// The channel's id once Slack has it; until then as it was asked for. Instead of an e-mail address stands what we know it by,
+    /// `@` and sixteen digits: the address itself is in `message`, and not in lists.
     channel: String,
     /// Slack's name for the message within the channel, once it is sent.
     ts: Option<String>,

@@ -194,8 +194,9 @@ pub fn after(
         SendResult::Undecided(_) => settled(MessageState::Held, false),
         SendResult::Refused(_) => settled(MessageState::Failed, false),
         SendResult::Unknown(_) | SendResult::Interrupted if operation.shows_each_time() => {
-            // Every other attempt is a look.
-            let pause = lengthened(nth(&WAITS_S, attempt.div_ceil(2)), rng).max(limits::LOOK_UP_PAUSE);
+            // At least every other attempt is a look, and where looking is slow most are: the lane waits for none of them for long.
+            let pause = lengthened(nth(&WAITS_S, attempt.div_ceil(2)), rng);
+            let pause = pause.clamp(limits::LOOK_UP_PAUSE, limits::LOOK_UP / 2);
             SendNext::Doubt { at: now.after(pause), since: Some(started_at) }
         }
         SendResult::Unknown(_) | SendResult::Interrupted | SendResult::NotReached(_) => {
@@ -269,6 +270,15 @@ mod tests {
             assert_eq!(next(&lost, 1), SendNext::Doubt { at, since: Some(BEGUN) });
             let repeated = of(Operation::Update, &lost, 1, NOW.after(limits::MESSAGE_LIFE));
             assert!(wait(repeated) >= Duration::from_secs(1), "what comes to the same is repeated");
+        }
+        for attempt in [5, 9, 100] {
+            let next = next(&SendResult::Interrupted, attempt);
+            let SendNext::Doubt { at, .. } = next else { panic!("{next:?}") };
+            assert_eq!(
+                at,
+                NOW.after(limits::LOOK_UP / 2),
+                "however many looks came before attempt {attempt}"
+            );
         }
         let look = SendResult::LookedUp { again_at: at, why: "limited".into() };
         assert_eq!(next(&look, 2), SendNext::Doubt { at, since: None });

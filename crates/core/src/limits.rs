@@ -111,7 +111,8 @@ pub const LANE_BURST: u32 = 1;
 pub const WORKSPACE_POSTS_PER_MINUTE: u32 = 600;
 /// How long it is believed that Slack gives this app one look at a channel's history a minute, once it showed so.
 pub const SLOW_BELIEVED: Duration = HOUR;
-/// How long a proxied call, or an upload, waits for its turn; beyond it the caller is told when to come again. SDKs give up later.
+/// How long a proxied call, or an upload, waits for its turn; beyond it the caller is told when to come again. SDKs give up
+/// later.
 pub const PROXY_WAIT: Duration = Duration::from_secs(5);
 /// Proxied calls that wait for their turn at once, each with its body.
 pub const PROXY_WAITING: usize = 256;

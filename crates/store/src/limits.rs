@@ -5,8 +5,8 @@ use std::time::Duration;
 /// Connections that look things up on the way of a request. More would not read faster: SQLite's pages are in
 /// the machine's own cache.
 pub(crate) const LOOKUP_READERS: usize = 3;
-/// Connections for what is looked at here and now, on the thread that asks: tenants, keys, installations, what is due. More threads than this look at
-/// once only on machines that have as many cores; the others wait their turn among the readers.
+/// Connections for what is looked at here and now, on the thread that asks: tenants, keys, installations, what is due. More
+/// threads than this look at once only on machines that have as many cores; the others wait their turn among the readers.
 pub(crate) const GLANCES: usize = 4;
 /// Installations kept in memory once they were looked up; of a kilobyte at most, mostly half of one.
 pub(crate) const KNOWN_INSTALLATIONS: usize = 16_384;

@@ -313,13 +313,18 @@ async fn what_is_sent_again_blindly_is_marked_before() {
     assert_eq!(begun.load(Ordering::SeqCst), 2, "blindly once, whoever dies");
 }
 
-#[tokio::test]
-async fn slack_is_given_the_time_it_asks_for() {
-    let (slack, gateway, key) = scene().await;
+/// In Slack's place, somebody who asks for an hour's patience.
+async fn busy(slack: Slack) -> Receiver {
     let address = slack.address;
     slack.stop_and_wait().await;
     let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
-    let _receiver = Receiver::start(address.port(8081), Reply::Say(busy)).await;
+    Receiver::start(address.port(8081), Reply::Say(busy)).await
+}
+
+#[tokio::test]
+async fn slack_is_given_the_time_it_asks_for() {
+    let (slack, gateway, key) = scene().await;
+    let _receiver = busy(slack).await;
     let id = accepted(&gateway, &key, json!({ "to": { "channel": "#general" }, "text": "x" })).await;
     let waiting = eventually("an attempt", async || {
         let (_, found) = gateway.get(&format!("{MESSAGES}/{id}"), &key).await;
@@ -336,10 +341,7 @@ async fn slack_is_given_the_time_it_asks_for() {
 #[tokio::test]
 async fn what_is_asked_on_the_way_keeps_slacks_pace_as_well() {
     let (slack, gateway, key) = scene().await;
-    let address = slack.address;
-    slack.stop_and_wait().await;
-    let busy = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\n\r\n";
-    let receiver = Receiver::start(address.port(8081), Reply::Say(busy)).await;
+    let receiver = busy(slack).await;
     let asked = |method: &str| {
         let path = format!("/api/{method}");
         receiver.received().iter().filter(|call| call.path == path).count()

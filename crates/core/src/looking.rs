@@ -77,8 +77,8 @@ pub fn after(seen: Seen, doubt: Doubt, now: Timestamp, wish: OnUncertain, was_re
         Seen::Nothing { why, .. } if now >= ends_at && !goes_on => give_up(why),
         Seen::Nothing { again_at, why } => {
             let soonest = now.after(limits::LOOK_UP_PAUSE);
-            let latest = if now < ends_at { ends_at.max(soonest) } else { again_at.max(soonest) };
-            Then::Look { at: again_at.max(soonest).min(latest), why }
+            let at = again_at.max(soonest);
+            Then::Look { at: if now < ends_at { at.min(ends_at.max(soonest)) } else { at }, why }
         }
     }
 }

@@ -149,18 +149,7 @@ impl NewMessage {
             expires_at: now.after(limits::MESSAGE_LIFE),
         }
     }
-}
 
-/// Where a message stands among the lanes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// The lane; none (an empty name) for what is scheduled.
-    pub lane: String,
-    /// It goes before the rest of its lane: a person waits.
-    pub is_urgent: bool,
-}
-
-impl NewMessage {
     /// Where it goes, if it is about a message that stands there. `None`: into the lane of its channel.
     pub fn position(&self, about: Option<Position>) -> Option<Position> {
         match about {
@@ -170,6 +159,15 @@ impl NewMessage {
             _ => None,
         }
     }
+}
+
+/// Where a message stands among the lanes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The lane; none (an empty name) for what is scheduled.
+    pub lane: String,
+    /// It goes before the rest of its lane: a person waits.
+    pub is_urgent: bool,
 }
 
 /// What became of accepting it.
@@ -270,6 +268,13 @@ pub struct Claimed {
     pub expires_at: Timestamp,
     /// The arguments of Slack's method.
     pub arguments: Bytes,
+}
+
+impl Claimed {
+    /// Whether Slack has just told which channel is meant by what the caller wrote, and that is another lane.
+    pub fn is_news(&self, posted: &Posted) -> bool {
+        lane(&self.channel) != posted.channel && self.lane != posted.channel
+    }
 }
 
 /// What is looked for among the lanes.

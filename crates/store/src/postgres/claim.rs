@@ -118,18 +118,16 @@ fn about(row: &PgRow) -> sqlx::Result<Option<(MessageState, Option<Posted>)>> {
     if row.try_get::<Option<String>, _>("about_state")?.is_none() {
         return Ok(None);
     }
-    let posted = match (value::read_text_opt(row, "about_channel")?, value::read_text_opt(row, "about_ts")?) {
-        (Some(channel), Some(ts)) => Some(Posted { channel, ts }),
-        _ => None,
-    };
+    let posted = value::read_text_opt(row, "about_channel")?
+        .zip(value::read_text_opt(row, "about_ts")?)
+        .map(|(channel, ts)| Posted { channel, ts });
     Ok(Some((value::named(row, "about_state", MessageState::from_name)?, posted)))
 }
 
 pub(super) fn read(row: &PgRow) -> sqlx::Result<Claimed> {
-    let doubt = match (value::time_opt(row, "doubt_since")?, value::time_opt(row, "doubt_at")?) {
-        (Some(since), Some(at)) => Some(Doubt { since, at }),
-        _ => None,
-    };
+    let doubt = value::time_opt(row, "doubt_since")?
+        .zip(value::time_opt(row, "doubt_at")?)
+        .map(|(since, at)| Doubt { since, at });
     Ok(Claimed {
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,

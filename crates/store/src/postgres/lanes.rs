@@ -48,11 +48,6 @@ pub(super) async fn of(tx: &mut Tx, installation: InstallationId, channel: &str)
     Ok(known.unwrap_or_else(|| spelled.to_owned()))
 }
 
-/// Whether Slack has just told which channel it means by a spelling, and that is another lane.
-pub(super) fn is_news(message: &Claimed, posted: &Posted) -> bool {
-    outbox::lane(&message.channel) != posted.channel && message.lane != posted.channel
-}
-
 /// Keeps which channel Slack meant.
 pub(super) async fn learn(tx: &mut Tx, message: &Claimed, posted: &Posted) -> Work<()> {
     let spelled = outbox::lane(&message.channel);

@@ -215,10 +215,9 @@ impl PostgresStore {
 
 /// Reads a message, its arguments still sealed.
 fn read(row: &PgRow, clock: &DatabaseClock) -> sqlx::Result<(Message, Vec<u8>)> {
-    let posted = match (value::read_text_opt(row, "posted_channel")?, value::read_text_opt(row, "ts")?) {
-        (Some(channel), Some(ts)) => Some(Posted { channel, ts }),
-        _ => None,
-    };
+    let posted = value::read_text_opt(row, "posted_channel")?
+        .zip(value::read_text_opt(row, "ts")?)
+        .map(|(channel, ts)| Posted { channel, ts });
     let message = Message {
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,

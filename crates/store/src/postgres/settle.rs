@@ -26,7 +26,7 @@ impl Settle {
     /// Whether it only comes to its end, and its lane moves on.
     fn is_plain(&self) -> bool {
         let Settle { claimed, settlement } = self;
-        let is_news = settlement.posted.as_ref().is_some_and(|posted| lanes::is_news(claimed, posted));
+        let is_news = settlement.posted.as_ref().is_some_and(|posted| claimed.is_news(posted));
         matches!(settlement.next, SendNext::Settled { .. }) && settlement.limited_until.is_none() && !is_news
     }
 }
@@ -125,7 +125,7 @@ pub(super) async fn settle(
     let now = settlement.ended_at;
     let mut lanes = vec![lanes::key(message)];
     if let Some(posted) = &settlement.posted
-        && lanes::is_news(message, posted)
+        && message.is_news(posted)
     {
         lanes::learn(tx, message, posted).await?;
         lanes.push((message.installation, posted.channel.clone()));
@@ -149,8 +149,8 @@ pub(super) async fn settle(
         }
         let is_parked = matches!(settlement.next, SendNext::Again { .. });
         let next_at = settlement.lane_at(free_at.unwrap_or_default());
-        let channel = lanes.split_off(1).into_iter().map(|channel| (channel, next_at)).collect::<Vec<_>>();
-        lanes::rest(tx, clock, &channel).await?;
+        let channel = lanes[1..].iter().map(|channel| (channel.clone(), next_at));
+        lanes::rest(tx, clock, &channel.collect::<Vec<_>>()).await?;
         free(tx, clock, &[Free { message, next_at, is_parked }], now).await?;
         return Ok(Finished::Recorded);
     }

@@ -98,18 +98,17 @@ fn about(row: &Row<'_>) -> rusqlite::Result<Option<(MessageState, Option<Posted>
     if row.get::<_, Option<String>>("about_state")?.is_none() {
         return Ok(None);
     }
-    let posted = match (row.get("about_channel")?, row.get("about_ts")?) {
-        (Some(channel), Some(ts)) => Some(Posted { channel, ts }),
-        _ => None,
-    };
+    let posted = row
+        .get::<_, Option<String>>("about_channel")?
+        .zip(row.get("about_ts")?)
+        .map(|(channel, ts)| Posted { channel, ts });
     Ok(Some((value::named(row, "about_state", MessageState::from_name)?, posted)))
 }
 
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Claimed> {
-    let doubt = match (value::time_opt(row, "doubt_since")?, value::time_opt(row, "doubt_at")?) {
-        (Some(since), Some(at)) => Some(Doubt { since, at }),
-        _ => None,
-    };
+    let doubt = value::time_opt(row, "doubt_since")?
+        .zip(value::time_opt(row, "doubt_at")?)
+        .map(|(since, at)| Doubt { since, at });
     Ok(Claimed {
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,

@@ -26,25 +26,15 @@ pub(super) fn of(
     Ok(known.unwrap_or_else(|| spelled.to_owned()))
 }
 
-/// Keeps which channel Slack meant, where that is another lane than the one that it came from; that one's pace is the channel's
-/// until `next_at`.
-pub(super) fn learn(
-    connection: &Connection,
-    message: &Claimed,
-    posted: &Posted,
-    next_at: Timestamp,
-) -> rusqlite::Result<()> {
-    let spelled = outbox::lane(&message.channel);
-    if spelled == posted.channel || message.lane == posted.channel {
-        return Ok(());
-    }
+/// Keeps which channel Slack meant.
+pub(super) fn learn(connection: &Connection, message: &Claimed, posted: &Posted) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO lane_names (installation_id, name, lane) VALUES (?, ?, ?)
              ON CONFLICT DO UPDATE SET lane = excluded.lane",
         )?
-        .execute(params![message.installation.as_bytes(), spelled, posted.channel])?;
-    used(connection, message.installation, &posted.channel, next_at)
+        .execute(params![message.installation.as_bytes(), outbox::lane(&message.channel), posted.channel])?;
+    Ok(())
 }
 
 /// Something was posted to a channel: its lane rests until then, and is made if nothing has waited in it yet.

@@ -311,10 +311,10 @@ fn insert(
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Message> {
-    let posted = match (row.get("posted_channel")?, row.get("ts")?) {
-        (Some(channel), Some(ts)) => Some(Posted { channel, ts }),
-        _ => None,
-    };
+    let posted = row
+        .get::<_, Option<String>>("posted_channel")?
+        .zip(row.get("ts")?)
+        .map(|(channel, ts)| Posted { channel, ts });
     Ok(Message {
         id: MessageId::from_bytes(value::id(row, "id")?),
         tenant: value::parsed(row, "tenant_id")?,

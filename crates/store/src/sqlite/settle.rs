@@ -17,6 +17,10 @@ pub(super) fn settle(
     settlement: &Settlement,
 ) -> rusqlite::Result<Finished> {
     let now = settlement.ended_at;
+    let news = settlement.posted.as_ref().filter(|posted| message.is_news(posted));
+    if let Some(posted) = news {
+        lanes::learn(connection, message, posted)?;
+    }
     if becomes(connection, message, settlement, MessageState::Sending)? {
         if let Some(until) = settlement.limited_until {
             let method = message.operation.method();
@@ -29,19 +33,17 @@ pub(super) fn settle(
         }
         let is_parked = matches!(settlement.next, SendNext::Again { .. });
         let next_at = settlement.lane_at(free_at);
-        free(connection, message, &Free { next_at, is_parked, now })?;
-        if let Some(posted) = &settlement.posted {
-            lanes::learn(connection, message, posted, next_at)?;
+        // Where it was posted counts for that channel's pace, from whichever lane it came.
+        if let Some(posted) = news {
+            lanes::used(connection, message.installation, &posted.channel, next_at)?;
         }
+        free(connection, message, &Free { next_at, is_parked, now })?;
         return Ok(Finished::Recorded);
     }
     // The lease ran out and the lane has moved on; but what Slack surely said is still worth knowing.
     let is_sure = matches!(settlement.state(), MessageState::Sent | MessageState::Failed);
     if is_sure && becomes(connection, message, settlement, MessageState::Uncertain)? {
         count(connection, message, -1)?;
-        if let Some(posted) = &settlement.posted {
-            lanes::learn(connection, message, posted, now)?;
-        }
         return Ok(Finished::Recorded);
     }
     Ok(Finished::Fenced)
